@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/unix_socket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Is there a socket that nobody listens on any more? */
+static bool is_stale(const struct sockaddr_un *addr)
+{
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)addr,
+			  sizeof(*addr)) < 0 && errno == ECONNREFUSED;
+	fd_close(&fd);
+	return refused;
+}
+
+static int bind_replacing(int fd, const struct sockaddr_un *addr)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)addr;
+
+	if (!bind(fd, sa, sizeof(*addr)))
+		return 0;
+	if (errno != EADDRINUSE)
+		return -errno;
+	if (!is_stale(addr))
+		return -EADDRINUSE;
+	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
+		return -errno;
+	return bind(fd, sa, sizeof(*addr)) < 0 ? -errno : 0;
+}
+
+int unix_listen(const char *path, int backlog, int *fd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int ret;
+
+	*fd = -1;
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
+		return -errno;
+	/* bind() gives the file the mode of the socket. */
+	if (fchmod(*fd, 0600) < 0) {
+		ret = -errno;
+		goto err_close;
+	}
+	ret = bind_replacing(*fd, &addr);
+	if (ret < 0)
+		goto err_close;
+	if (listen(*fd, backlog) < 0) {
+		ret = -errno;
+		goto err_unlink;
+	}
+	return 0;
+
+err_unlink:
+	unlink(path);
+err_close:
+	fd_close(fd);
+	return ret;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listening on a UNIX stream socket in the file system.
+ */
+#ifndef BASE_UNIX_SOCKET_H
+#define BASE_UNIX_SOCKET_H
+
+#include "base/util.h"
+
+/**
+ * unix_listen() - make a socket at @path that only its owner can connect to
+ * @fd: out: the listening socket, non-blocking
+ *
+ * A socket left behind by a process that is gone is replaced; one that somebody
+ * still listens on, or any other kind of file, is not touched.
+ *
+ * Return: 0, -EADDRINUSE (somebody listens there, or it is no socket),
+ * -ENAMETOOLONG, or another -errno.
+ */
+int must_check unix_listen(const char *path, int backlog, int *fd);
+
+#endif
