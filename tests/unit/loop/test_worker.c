@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The worker: order of rounds, timers on a fake clock, removal while walking,
+ * calls from other threads, and that no wake-up is lost on the way to sleep.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "loop/worker.h"
+
+struct fake_poller {
+	struct poller poller;
+	struct worker *worker;
+	struct poller *removes;	/* taken off the worker in our turn */
+	int n_polls;
+};
+
+static bool fake_poll(struct poller *poller)
+{
+	struct fake_poller *f = container_of(poller, struct fake_poller,
+					     poller);
+
+	f->n_polls++;
+	if (f->removes)
+		worker_remove_poller(f->worker, f->removes);
+	return false;
+}
+
+static void test_poller_removed_in_a_turn(void **state)
+{
+	struct worker *w = worker_create("test", 0);
+	struct fake_poller a = { .poller.poll = fake_poll, .worker = w };
+	struct fake_poller b = a, c = a;
+
+	worker_set_now(w, 1);
+	worker_add_poller(w, &a.poller);
+	worker_add_poller(w, &b.poller);
+	worker_add_poller(w, &c.poller);
+	worker_add_poller(w, &c.poller);	/* twice is once */
+	a.removes = &b.poller;			/* the next one */
+	c.removes = &c.poller;			/* itself */
+	worker_round(w);
+	worker_round(w);
+	assert_int_equal(a.n_polls, 2);
+	assert_int_equal(b.n_polls, 0);
+	assert_int_equal(c.n_polls, 1);
+	worker_remove_poller(w, &a.poller);
+	worker_destroy(w);
+}
+
+struct fake_timer {
+	struct timer timer;
+	struct worker *worker;
+	uint64_t period_ns;	/* sets itself again; 0: once */
+	int order;		/* of the last call */
+};
+
+static int timer_calls;
+
+static void fake_expired(struct timer *timer)
+{
+	struct fake_timer *f = container_of(timer, struct fake_timer, timer);
+
+	f->order = ++timer_calls;
+	if (f->period_ns)
+		worker_set_timer(f->worker, timer,
+				 worker_now(f->worker) + f->period_ns);
+}
+
+static void test_timers_in_order(void **state)
+{
+	struct worker *w = worker_create("test", 0);
+	struct fake_timer a = { .timer.expired = fake_expired, .worker = w };
+	struct fake_timer b = a, c = a;
+
+	timer_calls = 0;
+	worker_set_now(w, 100);
+	worker_set_timer(w, &a.timer, 300);
+	worker_set_timer(w, &b.timer, 200);
+	worker_set_timer(w, &c.timer, 250);
+	worker_set_timer(w, &c.timer, 400);	/* replaced */
+	b.period_ns = 50;
+	worker_set_now(w, 199);
+	worker_round(w);
+	assert_int_equal(timer_calls, 0);
+	worker_set_now(w, 300);
+	worker_round(w);
+	assert_int_equal(b.order, 1);
+	assert_int_equal(a.order, 2);
+	assert_int_equal(c.order, 0);
+	worker_set_now(w, 400);
+	worker_round(w);
+	assert_int_equal(b.order, 3);		/* due 350, set in between */
+	assert_int_equal(c.order, 4);
+	worker_cancel_timer(w, &b.timer);
+	worker_cancel_timer(w, &b.timer);
+	worker_set_now(w, 10000);
+	worker_round(w);
+	assert_int_equal(timer_calls, 4);
+	worker_destroy(w);
+}
+
+struct removing_watch {
+	struct watch watch;
+	struct worker *worker;
+	int n_ready;
+};
+
+static bool remove_self(struct watch *watch, uint32_t events)
+{
+	struct removing_watch *r = container_of(watch, struct removing_watch,
+						watch);
+
+	r->n_ready++;
+	worker_remove_watch(r->worker, watch);
+	return true;
+}
+
+static void test_watch_removed_when_ready(void **state)
+{
+	struct worker *w = worker_create("test", 0);
+	struct removing_watch r = {
+		.watch = { .ready = remove_self, .fd = eventfd(1, 0) },
+		.worker = w,
+	};
+
+	worker_set_now(w, 1);
+	assert_int_equal(worker_add_watch(w, &r.watch), 0);
+	worker_hot(w, &r.watch, 1000);
+	worker_round(w);
+	worker_round(w);
+	assert_int_equal(r.n_ready, 1);
+	close(r.watch.fd);
+	worker_destroy(w);
+}
+
+/* A mailbox that is polled, and rings a bell only while it is armed. */
+struct mailbox {
+	struct poller poller;
+	struct watch bell;
+	uint64_t posted;	/* atomic; by the other thread */
+	uint64_t seen;		/* atomic; by the worker */
+	bool armed;		/* atomic */
+};
+
+static bool mailbox_poll(struct poller *poller)
+{
+	struct mailbox *m = container_of(poller, struct mailbox, poller);
+	uint64_t posted = __atomic_load_n(&m->posted, __ATOMIC_SEQ_CST);
+	bool worked = posted != m->seen;
+
+	__atomic_store_n(&m->seen, posted, __ATOMIC_SEQ_CST);
+	return worked;
+}
+
+static void mailbox_arm(struct poller *poller)
+{
+	struct mailbox *m = container_of(poller, struct mailbox, poller);
+
+	__atomic_store_n(&m->armed, true, __ATOMIC_SEQ_CST);
+}
+
+static void mailbox_disarm(struct poller *poller)
+{
+	struct mailbox *m = container_of(poller, struct mailbox, poller);
+
+	__atomic_store_n(&m->armed, false, __ATOMIC_SEQ_CST);
+}
+
+static bool bell_ready(struct watch *watch, uint32_t events)
+{
+	uint64_t n;
+
+	return read(watch->fd, &n, sizeof(n)) == sizeof(n);
+}
+
+static void test_no_wakeup_is_lost(void **state)
+{
+	struct worker *w = worker_create("test", 0);
+	struct mailbox m = {
+		.poller = { mailbox_poll, mailbox_arm, mailbox_disarm,
+			    { NULL, NULL }, false },
+		.bell = { .ready = bell_ready,
+			  .fd = eventfd(0, EFD_NONBLOCK) },
+	};
+	uint64_t one = 1;
+
+	worker_add_poller(w, &m.poller);
+	assert_int_equal(worker_add_watch(w, &m.bell), 0);
+	assert_int_equal(worker_start(w), 0);
+	for (uint64_t i = 1; i <= 20000; i++) {
+		__atomic_store_n(&m.posted, i, __ATOMIC_SEQ_CST);
+		if (__atomic_load_n(&m.armed, __ATOMIC_SEQ_CST))
+			assert_int_equal(write(m.bell.fd, &one, sizeof(one)),
+					 sizeof(one));
+		/* A lost wake-up hangs here until the test's time-out. */
+		while (__atomic_load_n(&m.seen, __ATOMIC_SEQ_CST) != i)
+			;
+	}
+	worker_stop(w);
+	assert_true(counter_read(&worker_stats(w)->sleeps) > 0);
+	worker_destroy(w);
+	close(m.bell.fd);
+}
+
+static void record_thread(void *arg)
+{
+	*(pthread_t *)arg = pthread_self();
+}
+
+static void test_calls_run_on_the_worker(void **state)
+{
+	struct worker *w = worker_create("test", 0);
+	pthread_t thread;
+
+	worker_call(w, record_thread, &thread);	/* does not run: here */
+	assert_true(pthread_equal(thread, pthread_self()));
+	assert_int_equal(worker_start(w), 0);
+	worker_call(w, record_thread, &thread);
+	assert_false(pthread_equal(thread, pthread_self()));
+	worker_stop(w);
+	worker_stop(w);
+	worker_call(w, record_thread, &thread);
+	assert_true(pthread_equal(thread, pthread_self()));
+	worker_destroy(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_poller_removed_in_a_turn),
+		cmocka_unit_test(test_timers_in_order),
+		cmocka_unit_test(test_watch_removed_when_ready),
+		cmocka_unit_test(test_no_wakeup_is_lost),
+		cmocka_unit_test(test_calls_run_on_the_worker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
