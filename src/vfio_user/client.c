@@ -1,0 +1,677 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Theory of operation.  A request goes on the list of pending ones, is sent,
+ * and waits for its reply.  Of the waiting threads one is the reader: it
+ * receives, hands each reply to the request it belongs to, and goes on until
+ * its own has come; then it passes the role to another that waits.  So a lone
+ * caller costs two system calls and no switch between threads.
+ *
+ * Locks: send_lock keeps the bytes of messages together, lock guards the list
+ * and the state.  Neither is taken while the other is held, and lock is never
+ * held over a system call that waits.  What the reader works on (rx) belongs
+ * to whoever has the role.
+ */
+#include "vfio_user/client.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "mem/dma.h"
+#include "vfio_user/protocol.h"
+#include "vfio_user/version.h"
+
+enum { TIMEOUT_S = 5, ERRNO_MAX = 4095 };
+
+/* A request whose reply has not come yet; lives on its caller's stack. */
+struct pending {
+	struct list node;	/* of client->pending */
+	uint16_t id;		/* of the message */
+	uint16_t command;	/* of the message */
+	bool done;		/* the reply has come, or never will */
+	int err;		/* 0 or -errno */
+	uint8_t *reply;		/* where its payload goes */
+	size_t reply_max;	/* bytes there */
+	size_t reply_len;	/* bytes that came */
+	pthread_cond_t wake;	/* done, or become the reader */
+};
+
+struct vfu_client {
+	int fd;				/* connected socket */
+	struct vfu_region regions[VFIO_PCI_NUM_REGIONS];
+	unsigned int irqs[VFIO_PCI_NUM_IRQS];	/* vectors of each index */
+	uint64_t max_data;		/* bytes of one access */
+
+	pthread_mutex_t send_lock;	/* one message at a time */
+	pthread_mutex_t lock;		/* all up to rx */
+	struct list pending;		/* struct pending */
+	uint16_t last_id;		/* of a message */
+	bool has_reader;		/* somebody receives */
+	bool dead;			/* the connection is over */
+
+	struct {			/* the reader's */
+		uint8_t *buf;		/* VFU_MESSAGE_MAX bytes */
+		size_t len;		/* bytes in it */
+	} rx;
+};
+
+/* ---- sending ---- */
+
+/* The connection is over: nobody waits any more.  With client->lock held. */
+static void die(struct vfu_client *c)
+{
+	struct pending *p;
+	struct list *tmp;
+
+	if (c->dead)
+		return;
+	__atomic_store_n(&c->dead, true, __ATOMIC_RELAXED);
+	/* Wakes the reader, if there is one. */
+	shutdown(c->fd, SHUT_RDWR);
+	list_for_each(p, tmp, &c->pending, node)
+		pthread_cond_signal(&p->wake);
+}
+
+static void set_dead(struct vfu_client *c)
+{
+	pthread_mutex_lock(&c->lock);
+	die(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void attach_fd(struct msghdr *msg, void *control, int fd)
+{
+	struct cmsghdr *cmsg;
+
+	msg->msg_control = control;
+	msg->msg_controllen = CMSG_SPACE(sizeof(fd));
+	cmsg = CMSG_FIRSTHDR(msg);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+}
+
+/* Drop the first @n bytes of what @msg is to send; false: nothing is left. */
+static bool advance(struct msghdr *msg, size_t n)
+{
+	while (msg->msg_iovlen && n >= msg->msg_iov->iov_len) {
+		n -= msg->msg_iov->iov_len;
+		msg->msg_iov++;
+		msg->msg_iovlen--;
+	}
+	if (!msg->msg_iovlen)
+		return false;
+	msg->msg_iov->iov_base = (uint8_t *)msg->msg_iov->iov_base + n;
+	msg->msg_iov->iov_len -= n;
+	return true;
+}
+
+/* A whole message, @iov[0] being the header; @fd -1: none.  0 or -ENOTCONN. */
+static int send_message(struct vfu_client *c, struct iovec *iov, int n_iov,
+			int fd)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n_iov };
+	ssize_t n = 0;
+
+	if (fd >= 0)
+		attach_fd(&msg, control.buf, fd);
+	pthread_mutex_lock(&c->send_lock);
+	for (;;) {
+		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || !advance(&msg, (size_t)n))
+			break;
+		msg.msg_control = NULL;
+		msg.msg_controllen = 0;
+	}
+	pthread_mutex_unlock(&c->send_lock);
+	if (n >= 0)
+		return 0;
+	set_dead(c);
+	return -ENOTCONN;
+}
+
+/* ---- receiving ---- */
+
+/* The server asks us something: we do nothing for servers. */
+static int refuse(struct vfu_client *c, struct vfu_header h)
+{
+	struct iovec iov = { &h, sizeof(h) };
+
+	if (h.flags & VFU_NO_REPLY)
+		return 0;
+	h.flags = VFU_TYPE_REPLY | VFU_ERROR;
+	h.size = sizeof(h);
+	h.error = EOPNOTSUPP;
+	return send_message(c, &iov, 1, -1);
+}
+
+/* Hand a reply to whom it belongs; 0 or -EPROTO. */
+static int deliver(struct vfu_client *c, const struct vfu_header *h,
+		   const uint8_t *payload)
+{
+	size_t len = h->size - sizeof(*h);
+	struct pending *p;
+	struct list *tmp;
+	int err = -EPROTO;
+
+	pthread_mutex_lock(&c->lock);
+	list_for_each(p, tmp, &c->pending, node) {
+		if (p->id != h->id || p->done)
+			continue;
+		if (p->command != h->command)
+			break;
+		err = 0;
+		p->done = true;
+		if (h->flags & VFU_ERROR) {
+			p->err = h->error && h->error <= ERRNO_MAX ?
+				-(int)h->error : -EIO;
+		} else if (len > p->reply_max) {
+			p->err = -EPROTO;
+		} else if (len) {
+			memcpy(p->reply, payload, len);
+			p->reply_len = len;
+		}
+		pthread_cond_signal(&p->wake);
+		break;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+/* All whole messages in rx; 0 or -errno: the stream makes no sense. */
+static int take_messages(struct vfu_client *c)
+{
+	struct vfu_header h;
+	size_t at = 0;
+	int err = 0;
+
+	while (!err && c->rx.len - at >= sizeof(h)) {
+		memcpy(&h, c->rx.buf + at, sizeof(h));
+		if (h.size < sizeof(h) || h.size > VFU_MESSAGE_MAX)
+			return -EPROTO;
+		if (c->rx.len - at < h.size)
+			break;
+		if ((h.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND)
+			err = refuse(c, h);
+		else
+			err = deliver(c, &h, c->rx.buf + at + sizeof(h));
+		at += h.size;
+	}
+	c->rx.len -= at;
+	memmove(c->rx.buf, c->rx.buf + at, c->rx.len);
+	return err;
+}
+
+/*
+ * Receive once, as the reader.  Descriptors a server might send are of no use
+ * to us: without room for them the kernel closes them.
+ */
+static int receive(struct vfu_client *c)
+{
+	ssize_t n = recv(c->fd, c->rx.buf + c->rx.len,
+			 VFU_MESSAGE_MAX - c->rx.len, 0);
+
+	if (n < 0 && errno == EINTR)
+		return 0;
+	if (n <= 0)
+		return -ENOTCONN;
+	c->rx.len += (size_t)n;
+	return take_messages(c);
+}
+
+/* Somebody else has to receive now; with client->lock held. */
+static void pass_on_reading(struct vfu_client *c)
+{
+	struct pending *p;
+	struct list *tmp;
+
+	c->has_reader = false;
+	list_for_each(p, tmp, &c->pending, node) {
+		if (!p->done) {
+			pthread_cond_signal(&p->wake);
+			return;
+		}
+	}
+}
+
+/* Receive until @p is done; with client->lock held, given up meanwhile. */
+static void read_until_done(struct vfu_client *c, struct pending *p,
+			    uint64_t deadline_ns)
+{
+	c->has_reader = true;
+	while (!p->done && !c->dead) {
+		int err;
+
+		pthread_mutex_unlock(&c->lock);
+		err = receive(c);
+		pthread_mutex_lock(&c->lock);
+		if (err || (!p->done && time_now_ns() >= deadline_ns))
+			die(c);
+	}
+	pass_on_reading(c);
+}
+
+static int wait_reply(struct vfu_client *c, struct pending *p)
+{
+	uint64_t deadline_ns = time_now_ns() + TIMEOUT_S * NS_PER_S;
+	struct timespec deadline = {
+		.tv_sec = (time_t)(deadline_ns / NS_PER_S),
+		.tv_nsec = (long)(deadline_ns % NS_PER_S),
+	};
+	int err;
+
+	pthread_mutex_lock(&c->lock);
+	while (!p->done && !c->dead) {
+		if (!c->has_reader)
+			read_until_done(c, p, deadline_ns);
+		else if (pthread_cond_clockwait(&p->wake, &c->lock,
+						CLOCK_MONOTONIC, &deadline))
+			die(c);
+	}
+	list_remove(&p->node);
+	err = p->done ? p->err : -ENOTCONN;
+	pthread_mutex_unlock(&c->lock);
+	pthread_cond_destroy(&p->wake);
+	return err;
+}
+
+/* ---- requests ---- */
+
+/* A message: what to send and what comes back. */
+struct request {
+	uint16_t command;
+	const void *body;	/* fixed part of the payload */
+	size_t body_len;	/* its bytes */
+	const void *data;	/* what follows it, or NULL */
+	size_t data_len;	/* its bytes */
+	int fd;			/* sent along; -1: none */
+	void *reply;		/* payload of the reply */
+	size_t reply_min;	/* bytes it must have */
+	size_t reply_max;	/* bytes there is room for */
+};
+
+static bool id_in_use(struct vfu_client *c, uint16_t id)
+{
+	struct pending *p;
+	struct list *tmp;
+
+	list_for_each(p, tmp, &c->pending, node)
+		if (p->id == id)
+			return true;
+	return false;
+}
+
+/* Put @p on the list under a number of its own; 0 or -ENOTCONN. */
+static int enlist(struct vfu_client *c, struct pending *p)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->dead) {
+		err = -ENOTCONN;
+	} else {
+		do {
+			p->id = ++c->last_id;
+		} while (id_in_use(c, p->id));
+		list_append(&c->pending, &p->node);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+static int send_request(struct vfu_client *c, const struct request *r,
+			uint16_t id, uint32_t flags)
+{
+	struct vfu_header h = {
+		.id = id,
+		.command = r->command,
+		.size = (uint32_t)(sizeof(h) + r->body_len + r->data_len),
+		.flags = VFU_TYPE_COMMAND | flags,
+	};
+	struct iovec iov[] = {
+		{ &h, sizeof(h) },
+		{ (void *)r->body, r->body_len },
+		{ (void *)r->data, r->data_len },
+	};
+
+	return send_message(c, iov, ARRAY_SIZE(iov), r->fd);
+}
+
+/* Send and wait; the reply's length must be right. */
+static int call(struct vfu_client *c, const struct request *r, size_t *len)
+{
+	struct pending p = {
+		.command = r->command,
+		.reply = r->reply,
+		.reply_max = r->reply_max,
+		.wake = PTHREAD_COND_INITIALIZER,
+	};
+	int err = enlist(c, &p);
+
+	if (err)
+		return err;
+	/* If it fails, the connection is dead and there is no waiting. */
+	send_request(c, r, p.id, 0);
+	err = wait_reply(c, &p);
+	if (!err && p.reply_len < r->reply_min)
+		err = -EPROTO;
+	if (len)
+		*len = p.reply_len;
+	return err;
+}
+
+/* ---- connecting ---- */
+
+static int negotiate(struct vfu_client *c, const char *path)
+{
+	struct {
+		struct vfu_version v;
+		char json[VFU_VERSION_JSON_MAX];
+	} out = { { VFU_MAJOR, VFU_MINOR }, "" }, in;
+	struct vfu_caps caps = {
+		.max_msg_fds = 1,
+		.max_data_xfer_size = VFU_MAX_DATA,
+		.max_dma_maps = 65535,
+		.pgsizes = VFU_PGSIZES,
+	};
+	struct request r = {
+		.command = VFU_VERSION, .fd = -1,
+		.body = &out, .reply = &in,
+		.reply_min = sizeof(in.v), .reply_max = sizeof(in),
+	};
+	size_t len;
+	int err;
+
+	r.body_len = sizeof(out.v) +
+		vfu_caps_print(&caps, out.json, sizeof(out.json));
+	err = call(c, &r, &len);
+	if (err == -ENOTCONN) {
+		log_err("%s: the server closed the connection; it may have "
+			"another client", path);
+		return err;
+	}
+	if (!err && (in.v.major != VFU_MAJOR ||
+		     vfu_caps_parse(in.json, len - sizeof(in.v), &caps)))
+		err = -EPROTO;
+	if (err) {
+		log_err("%s: no vfio-user %u.x server: %s", path, VFU_MAJOR,
+			strerror(-err));
+		return err == -ENOMEM ? err : -EPROTO;
+	}
+	c->max_data = min_of(caps.max_data_xfer_size, (uint64_t)VFU_MAX_DATA);
+	return 0;
+}
+
+/* What regions and interrupts there are.  One the server knows nothing of is
+ * one that is not there. */
+static int look_up(struct vfu_client *c)
+{
+	struct vfu_device_info info = { .argsz = sizeof(info) };
+	struct request r = {
+		.command = VFU_GET_INFO, .fd = -1,
+		.body = &info, .body_len = sizeof(info),
+		.reply = &info, .reply_min = sizeof(info),
+		.reply_max = sizeof(info),
+	};
+	int err = call(c, &r, NULL);
+
+	if (!err && !(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		err = -EPROTO;
+	for (uint32_t i = 0; !err && i < min_of(info.n_regions,
+				(uint32_t)VFIO_PCI_NUM_REGIONS); i++) {
+		struct vfio_region_info region = {
+			.argsz = sizeof(region), .index = i,
+		};
+
+		r.command = VFU_GET_REGION_INFO;
+		r.body = r.reply = &region;
+		r.body_len = r.reply_min = r.reply_max = sizeof(region);
+		err = call(c, &r, NULL);
+		if (!err)
+			c->regions[i] = (struct vfu_region){ region.size,
+							     region.flags };
+		if (err != -ENOTCONN)
+			err = 0;
+	}
+	for (uint32_t i = 0; !err && i < min_of(info.n_irqs,
+				(uint32_t)VFIO_PCI_NUM_IRQS); i++) {
+		struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = i };
+
+		r.command = VFU_GET_IRQ_INFO;
+		r.body = r.reply = &irq;
+		r.body_len = r.reply_min = r.reply_max = sizeof(irq);
+		err = call(c, &r, NULL);
+		if (!err)
+			c->irqs[i] = irq.count;
+		if (err != -ENOTCONN)
+			err = 0;
+	}
+	return err;
+}
+
+static int open_socket(const char *path, int *out)
+{
+	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+		       sizeof(timeout)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		       sizeof(timeout)) ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+		err = -errno;
+		fd_close(&fd);
+		return err;
+	}
+	*out = fd;
+	return 0;
+}
+
+int vfu_client_connect(const char *path, struct vfu_client **client)
+{
+	struct vfu_client *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->fd = -1;
+	list_init(&c->pending);
+	pthread_mutex_init(&c->send_lock, NULL);
+	pthread_mutex_init(&c->lock, NULL);
+	c->rx.buf = malloc(VFU_MESSAGE_MAX);
+	err = c->rx.buf ? open_socket(path, &c->fd) : -ENOMEM;
+	if (!err)
+		err = negotiate(c, path);
+	if (!err)
+		err = look_up(c);
+	if (err) {
+		vfu_client_close(c);
+		return err;
+	}
+	*client = c;
+	return 0;
+}
+
+void vfu_client_close(struct vfu_client *client)
+{
+	if (!client)
+		return;
+	fd_close(&client->fd);
+	pthread_mutex_destroy(&client->send_lock);
+	pthread_mutex_destroy(&client->lock);
+	free(client->rx.buf);
+	free(client);
+}
+
+bool vfu_client_connected(const struct vfu_client *client)
+{
+	char byte;
+
+	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
+		return false;
+	/* Nobody may be receiving: has the server closed meanwhile? */
+	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+}
+
+const struct vfu_region *vfu_client_region(const struct vfu_client *client,
+					   unsigned int index)
+{
+	static const struct vfu_region none;
+
+	return index < VFIO_PCI_NUM_REGIONS ? &client->regions[index] : &none;
+}
+
+unsigned int vfu_client_irqs(const struct vfu_client *client,
+			     unsigned int index)
+{
+	return index < VFIO_PCI_NUM_IRQS ? client->irqs[index] : 0;
+}
+
+/* ---- regions ---- */
+
+int vfu_client_read(struct vfu_client *client, unsigned int index,
+		    uint64_t off, void *buf, uint32_t len)
+{
+	struct vfu_region_access a = { off, index, len };
+	struct {
+		struct vfu_region_access a;
+		uint8_t data[64];
+	} small;
+	size_t reply_len = sizeof(a) + len;
+	uint8_t *reply = (uint8_t *)&small;
+	struct request r = {
+		.command = VFU_REGION_READ, .fd = -1,
+		.body = &a, .body_len = sizeof(a),
+		.reply_min = reply_len, .reply_max = reply_len,
+	};
+	int err;
+
+	if (!len || len > client->max_data)
+		return -EINVAL;
+	if (reply_len > sizeof(small))
+		reply = malloc(reply_len);
+	if (!reply)
+		return -ENOMEM;
+	r.reply = reply;
+	err = call(client, &r, NULL);
+	if (!err)
+		memcpy(buf, reply + sizeof(a), len);
+	if (reply != (uint8_t *)&small)
+		free(reply);
+	return err;
+}
+
+int vfu_client_write(struct vfu_client *client, unsigned int index,
+		     uint64_t off, const void *buf, uint32_t len, bool posted)
+{
+	struct vfu_region_access a = { off, index, len }, reply;
+	struct request r = {
+		.command = VFU_REGION_WRITE, .fd = -1,
+		.body = &a, .body_len = sizeof(a),
+		.data = buf, .data_len = len,
+		.reply = &reply, .reply_min = sizeof(reply),
+		.reply_max = sizeof(reply),
+	};
+
+	if (!len || len > client->max_data)
+		return -EINVAL;
+	if (!posted)
+		return call(client, &r, NULL);
+	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
+		return -ENOTCONN;
+	return send_request(client, &r, 0, VFU_NO_REPLY);
+}
+
+/* ---- memory ---- */
+
+int vfu_client_map(struct vfu_client *client, uint64_t iova, uint64_t len,
+		   uint32_t prot, int fd, uint64_t offset)
+{
+	struct vfu_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = (prot & DMA_READ ? VFU_DMA_READABLE : 0) |
+			(prot & DMA_WRITE ? VFU_DMA_WRITABLE : 0),
+		.offset = offset, .addr = iova, .size = len,
+	};
+	struct request r = {
+		.command = VFU_DMA_MAP, .fd = fd,
+		.body = &map, .body_len = sizeof(map),
+	};
+
+	return call(client, &r, NULL);
+}
+
+int vfu_client_unmap(struct vfu_client *client, uint64_t iova, uint64_t len)
+{
+	struct vfu_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .addr = iova, .size = len,
+	}, reply;
+	struct request r = {
+		.command = VFU_DMA_UNMAP, .fd = -1,
+		.body = &unmap, .body_len = sizeof(unmap),
+		.reply = &reply, .reply_max = sizeof(reply),
+	};
+
+	return call(client, &r, NULL);
+}
+
+/* ---- interrupts, reset ---- */
+
+static int set_irqs(struct vfu_client *c, unsigned int index, uint32_t flags,
+		    unsigned int start, unsigned int count, int fd)
+{
+	struct vfio_irq_set set = {
+		.argsz = sizeof(set), .flags = flags, .index = index,
+		.start = start, .count = count,
+	};
+	struct request r = {
+		.command = VFU_SET_IRQS, .fd = fd,
+		.body = &set, .body_len = sizeof(set),
+	};
+
+	return call(c, &r, NULL);
+}
+
+int vfu_client_set_irqs(struct vfu_client *client, unsigned int index,
+			uint32_t flags, unsigned int start,
+			unsigned int count, const int *fds)
+{
+	int err = 0;
+
+	if (flags & VFIO_IRQ_SET_DATA_BOOL)
+		return -EINVAL;
+	if (!(flags & VFIO_IRQ_SET_DATA_EVENTFD))
+		return set_irqs(client, index, flags, start, count, -1);
+	for (unsigned int i = 0; !err && i < count; i++)
+		err = set_irqs(client, index, flags, start + i, 1, fds[i]);
+	return err;
+}
+
+int vfu_client_reset(struct vfu_client *client)
+{
+	struct request r = { .command = VFU_RESET, .fd = -1 };
+
+	return call(client, &r, NULL);
+}

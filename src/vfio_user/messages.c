@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What each vfio-user message means.  The table at the end says what a message
+ * must look like, and vfu_message_handle() enforces it; handlers check only
+ * what the fields mean together.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "pci/pci.h"
+#include "vfio_user/server_internal.h"
+#include "vfio_user/version.h"
+
+/* A message as its handler sees it. */
+struct message {
+	const uint8_t *data;	/* payload */
+	size_t len;		/* its bytes, within the table's bounds */
+	struct vfu_fds *fds;	/* as many as the table allows; those taken
+				 * over are set to -1 */
+	uint8_t *reply;		/* VFU_PAYLOAD_MAX bytes for the answer */
+	size_t reply_len;	/* bytes of it, set by the handler */
+};
+
+struct message_type {
+	const char *name;
+	/* 0 or negative errno; NULL: this server does not do it */
+	int (*handle)(struct vfu_server *s, struct message *m);
+	uint32_t min_len, max_len;	/* of the payload */
+	uint8_t min_fds, max_fds;	/* descriptors that come along */
+	bool quiesce;			/* the device lets go of memory first */
+};
+
+static void dma_changed(struct vfu_server *s)
+{
+	if (s->dev->ops->dma_changed)
+		s->dev->ops->dma_changed(s->dev);
+}
+
+/* ---- version ---- */
+
+static int do_version(struct vfu_server *s, struct message *m)
+{
+	struct vfu_version v;
+	struct vfu_caps theirs;
+	struct vfu_caps ours = {
+		.max_msg_fds = VFU_MAX_FDS,
+		.max_data_xfer_size = VFU_MAX_DATA,
+		.max_dma_maps = s->quota.max_ranges,
+		.pgsizes = VFU_PGSIZES,
+	};
+	int err;
+
+	memcpy(&v, m->data, sizeof(v));
+	if (v.major != VFU_MAJOR) {
+		log_limited(LOG_WARN, "%s: the client speaks vfio-user %u.%u, "
+			    "not %u.x", s->dev->name, v.major, v.minor,
+			    VFU_MAJOR);
+		return -EPROTONOSUPPORT;
+	}
+	err = vfu_caps_parse((const char *)m->data + sizeof(v),
+			     m->len - sizeof(v), &theirs);
+	if (err)
+		return err;
+	if (!(theirs.pgsizes & VFU_PGSIZES))
+		return -EINVAL;
+	ours.write_multiple = theirs.write_multiple;
+	v.minor = VFU_MINOR;
+	memcpy(m->reply, &v, sizeof(v));
+	m->reply_len = sizeof(v) +
+		vfu_caps_print(&ours, (char *)m->reply + sizeof(v),
+			       VFU_VERSION_JSON_MAX);
+	s->phase = VFU_PHASE_READY;
+	return 0;
+}
+
+/* ---- memory ---- */
+
+static int do_dma_map(struct vfu_server *s, struct message *m)
+{
+	struct vfu_dma_map map;
+	int err;
+
+	memcpy(&map, m->data, sizeof(map));
+	if (map.argsz < sizeof(map) ||
+	    (map.flags & ~(VFU_DMA_READABLE | VFU_DMA_WRITABLE)))
+		return -EINVAL;
+	static_assert(VFU_DMA_READABLE == DMA_READ &&
+		      VFU_DMA_WRITABLE == DMA_WRITE, "the same bits");
+	err = dma_space_map(s->dma, map.addr, map.size, map.flags,
+			    m->fds->n ? m->fds->fd[0] : -1, map.offset);
+	if (err)
+		log_limited(LOG_WARN, "%s: cannot map %#llx bytes at %#llx of "
+			    "the client's memory: %s", s->dev->name,
+			    (unsigned long long)map.size,
+			    (unsigned long long)map.addr, strerror(-err));
+	else
+		dma_changed(s);
+	return err;
+}
+
+static int do_dma_unmap(struct vfu_server *s, struct message *m)
+{
+	struct vfu_dma_unmap unmap;
+	int64_t n;
+
+	memcpy(&unmap, m->data, sizeof(unmap));
+	if (unmap.argsz < sizeof(unmap))
+		return -EINVAL;
+	if (unmap.flags == VFIO_DMA_UNMAP_FLAG_ALL) {
+		if (unmap.addr || unmap.size)
+			return -EINVAL;
+		dma_space_clear(s->dma);
+	} else if (unmap.flags) {
+		return -EINVAL;
+	} else {
+		n = dma_space_unmap(s->dma, unmap.addr, unmap.size);
+		if (n < 0)
+			return (int)n;
+	}
+	memcpy(m->reply, &unmap, sizeof(unmap));
+	m->reply_len = sizeof(unmap);
+	return 0;
+}
+
+/* ---- what the device is ---- */
+
+static int do_get_info(struct vfu_server *s, struct message *m)
+{
+	struct vfu_device_info info;
+
+	memcpy(&info, m->data, sizeof(info));
+	if (info.argsz < sizeof(info))
+		return -EINVAL;
+	info = (struct vfu_device_info){
+		.argsz = sizeof(info),
+		.flags = VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_PCI,
+		.n_regions = VFIO_PCI_NUM_REGIONS,
+		.n_irqs = VFIO_PCI_NUM_IRQS,
+	};
+	memcpy(m->reply, &info, sizeof(info));
+	m->reply_len = sizeof(info);
+	return 0;
+}
+
+static uint64_t region_size(const struct vfu_server *s, uint32_t index)
+{
+	static_assert((int)VFIO_PCI_ROM_REGION_INDEX == PCI_ROM_BAR,
+		      "BARs and ROM: the same numbers");
+	if (index <= VFIO_PCI_ROM_REGION_INDEX)
+		return s->dev->bar[index].size;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return s->dev->config_size;
+	return 0;
+}
+
+static int do_get_region_info(struct vfu_server *s, struct message *m)
+{
+	struct vfio_region_info info;
+	uint32_t index;
+
+	memcpy(&info, m->data, sizeof(info));
+	index = info.index;
+	if (info.argsz < sizeof(info) || index >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+	info = (struct vfio_region_info){
+		.argsz = sizeof(info),
+		.index = index,
+		.size = region_size(s, index),
+	};
+	if (info.size)
+		info.flags = VFIO_REGION_INFO_FLAG_READ;
+	if (info.size && index != VFIO_PCI_ROM_REGION_INDEX)
+		info.flags |= VFIO_REGION_INFO_FLAG_WRITE;
+	memcpy(m->reply, &info, sizeof(info));
+	m->reply_len = sizeof(info);
+	return 0;
+}
+
+/* No region can be reached through descriptors: an empty list. */
+static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
+{
+	struct vfu_region_io_fds io;
+
+	memcpy(&io, m->data, sizeof(io));
+	if (io.argsz < sizeof(io) || io.flags || io.count ||
+	    io.index >= VFIO_PCI_NUM_REGIONS)
+		return -EINVAL;
+	io.argsz = sizeof(io);
+	memcpy(m->reply, &io, sizeof(io));
+	m->reply_len = sizeof(io);
+	return 0;
+}
+
+static int do_get_irq_info(struct vfu_server *s, struct message *m)
+{
+	struct vfio_irq_info info;
+
+	memcpy(&info, m->data, sizeof(info));
+	if (info.argsz < sizeof(info) || info.index >= VFIO_PCI_NUM_IRQS)
+		return -EINVAL;
+	info.argsz = sizeof(info);
+	info.count = vfu_irqs_info(&s->irqs, info.index, &info.flags);
+	memcpy(m->reply, &info, sizeof(info));
+	m->reply_len = sizeof(info);
+	return 0;
+}
+
+static int do_set_irqs(struct vfu_server *s, struct message *m)
+{
+	union {		/* a copy that is aligned */
+		struct vfio_irq_set set;
+		uint8_t bytes[sizeof(struct vfio_irq_set) +
+			      4 * VFU_VECTORS_MAX];
+	} u;
+
+	memcpy(u.bytes, m->data, m->len);
+	return vfu_irqs_set(&s->irqs, &u.set, m->len, m->fds);
+}
+
+/* ---- registers ---- */
+
+/* The widest access a device can be given: a power of two of at most 8 bytes,
+ * whole where the client asked for one such, else naturally aligned words. */
+static unsigned int access_len(uint64_t off, uint32_t left, bool first)
+{
+	unsigned int len = 4;
+
+	if (first && left <= 8 && is_power_of_two(left))
+		return left;
+	while (len > left || (off & (len - 1)))
+		len /= 2;
+	return len;
+}
+
+static void read_region(struct vfu_server *s,
+			const struct vfu_region_access *a, uint8_t *to)
+{
+	struct pci_dev *dev = s->dev;
+	unsigned int len;
+
+	for (uint32_t done = 0; done < a->count; done += len) {
+		uint64_t off = a->offset + done, val;
+
+		len = access_len(off, a->count - done, !done);
+		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
+			val = pci_config_read(dev, (unsigned int)off, len);
+		else
+			val = dev->ops->bar_read(dev, a->region, off, len);
+		memcpy(to + done, &val, len);
+	}
+	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
+		counter_add(&s->stats.region_reads, 1);
+}
+
+static void write_region(struct vfu_server *s,
+			 const struct vfu_region_access *a,
+			 const uint8_t *from)
+{
+	struct pci_dev *dev = s->dev;
+	unsigned int len;
+
+	for (uint32_t done = 0; done < a->count; done += len) {
+		uint64_t off = a->offset + done, val = 0;
+
+		len = access_len(off, a->count - done, !done);
+		memcpy(&val, from + done, len);
+		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
+			pci_config_write(dev, (unsigned int)off, len, val);
+		else
+			dev->ops->bar_write(dev, a->region, off, len, val);
+	}
+	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
+		counter_add(&s->stats.region_writes, 1);
+}
+
+static bool access_ok(const struct vfu_server *s,
+		      const struct vfu_region_access *a, bool write)
+{
+	if (!a->count || a->count > VFU_MAX_DATA ||
+	    (write && a->region == VFIO_PCI_ROM_REGION_INDEX))
+		return false;
+	return range_within(a->offset, a->count, region_size(s, a->region));
+}
+
+static int do_region_read(struct vfu_server *s, struct message *m)
+{
+	struct vfu_region_access a;
+
+	memcpy(&a, m->data, sizeof(a));
+	if (!access_ok(s, &a, false))
+		return -EINVAL;
+	memcpy(m->reply, &a, sizeof(a));
+	read_region(s, &a, m->reply + sizeof(a));
+	m->reply_len = sizeof(a) + a.count;
+	return 0;
+}
+
+static int do_region_write(struct vfu_server *s, struct message *m)
+{
+	struct vfu_region_access a;
+
+	memcpy(&a, m->data, sizeof(a));
+	if (!access_ok(s, &a, true) || m->len - sizeof(a) != a.count)
+		return -EINVAL;
+	write_region(s, &a, m->data + sizeof(a));
+	memcpy(m->reply, &a, sizeof(a));
+	m->reply_len = sizeof(a);
+	return 0;
+}
+
+/* The @i-th write of a REGION_WRITE_MULTI. */
+static struct vfu_region_access multi_write(const struct message *m, size_t i,
+					    struct vfu_multi_write *w)
+{
+	memcpy(w, m->data + sizeof(struct vfu_write_multi) + i * sizeof(*w),
+	       sizeof(*w));
+	return (struct vfu_region_access){ w->offset, w->region, w->count };
+}
+
+static int do_region_write_multi(struct vfu_server *s, struct message *m)
+{
+	struct vfu_write_multi multi;
+	struct vfu_multi_write w;
+	struct vfu_region_access a;
+	size_t n = (m->len - sizeof(multi)) / sizeof(w);
+
+	memcpy(&multi, m->data, sizeof(multi));
+	if (multi.n_writes != n || m->len != sizeof(multi) + n * sizeof(w))
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		a = multi_write(m, i, &w);
+		if (!access_ok(s, &a, true) || a.count > sizeof(w.data))
+			return -EINVAL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		a = multi_write(m, i, &w);
+		write_region(s, &a, w.data);
+	}
+	memcpy(m->reply, &multi, sizeof(multi));
+	m->reply_len = sizeof(multi);
+	return 0;
+}
+
+static int do_reset(struct vfu_server *s, struct message *m)
+{
+	pci_dev_reset(s->dev, PCI_RESET_BUS);
+	vfu_irqs_reset(&s->irqs);
+	return 0;
+}
+
+/* ---- the table ---- */
+
+#define ANY_LEN 0, VFU_PAYLOAD_MAX
+#define LEN_OF(type) sizeof(struct type), sizeof(struct type)
+#define FDS(min, max) min, max
+
+/* Those without a handler have meaning from server to client, or are for
+ * migration, which this server does not offer. */
+static const struct message_type types[VFU_N_COMMANDS] = {
+	[VFU_VERSION] = { "VERSION", do_version,
+		sizeof(struct vfu_version),
+		sizeof(struct vfu_version) + VFU_VERSION_JSON_MAX,
+		FDS(0, 0), false },
+	[VFU_DMA_MAP] = { "DMA_MAP", do_dma_map,
+		LEN_OF(vfu_dma_map), FDS(0, 1), false },
+	[VFU_DMA_UNMAP] = { "DMA_UNMAP", do_dma_unmap,
+		LEN_OF(vfu_dma_unmap), FDS(0, 0), true },
+	[VFU_GET_INFO] = { "DEVICE_GET_INFO", do_get_info,
+		LEN_OF(vfu_device_info), FDS(0, 0), false },
+	[VFU_GET_REGION_INFO] = { "DEVICE_GET_REGION_INFO", do_get_region_info,
+		LEN_OF(vfio_region_info), FDS(0, 0), false },
+	[VFU_GET_REGION_IO_FDS] = { "DEVICE_GET_REGION_IO_FDS",
+		do_get_region_io_fds,
+		LEN_OF(vfu_region_io_fds), FDS(0, 0), false },
+	[VFU_GET_IRQ_INFO] = { "DEVICE_GET_IRQ_INFO", do_get_irq_info,
+		LEN_OF(vfio_irq_info), FDS(0, 0), false },
+	[VFU_SET_IRQS] = { "DEVICE_SET_IRQS", do_set_irqs,
+		sizeof(struct vfio_irq_set),
+		sizeof(struct vfio_irq_set) + 4 * VFU_VECTORS_MAX,
+		FDS(0, VFU_MAX_FDS), false },
+	[VFU_REGION_READ] = { "REGION_READ", do_region_read,
+		LEN_OF(vfu_region_access), FDS(0, 0), false },
+	[VFU_REGION_WRITE] = { "REGION_WRITE", do_region_write,
+		sizeof(struct vfu_region_access), VFU_PAYLOAD_MAX,
+		FDS(0, 0), false },
+	[VFU_DMA_READ] = { "DMA_READ", NULL, ANY_LEN, FDS(0, 0), false },
+	[VFU_DMA_WRITE] = { "DMA_WRITE", NULL, ANY_LEN, FDS(0, 0), false },
+	[VFU_RESET] = { "DEVICE_RESET", do_reset, 0, 0, FDS(0, 0), true },
+	[VFU_DIRTY_PAGES] = { "DIRTY_PAGES", NULL, ANY_LEN, FDS(0, 0), false },
+	[VFU_REGION_WRITE_MULTI] = { "REGION_WRITE_MULTI",
+		do_region_write_multi, sizeof(struct vfu_write_multi),
+		sizeof(struct vfu_write_multi) +
+			VFU_MULTI_WRITES_MAX * sizeof(struct vfu_multi_write),
+		FDS(0, 0), false },
+	[VFU_FEATURE] = { "DEVICE_FEATURE", NULL, ANY_LEN, FDS(0, 0), false },
+	[VFU_MIG_DATA_READ] = { "MIG_DATA_READ", NULL, ANY_LEN, FDS(0, 0),
+		false },
+	[VFU_MIG_DATA_WRITE] = { "MIG_DATA_WRITE", NULL, ANY_LEN, FDS(0, 0),
+		false },
+};
+
+/* Does the message look as its row says? */
+static int check(const struct vfu_conn *conn, const struct message_type *t)
+{
+	if ((conn->header.flags & ~(uint32_t)VFU_NO_REPLY) != VFU_TYPE_COMMAND)
+		return -EINVAL;
+	if (!t || !t->handle)
+		return -EOPNOTSUPP;
+	if (conn->payload_len < t->min_len || conn->payload_len > t->max_len)
+		return -EINVAL;
+	if (conn->fds.bad || conn->fds.n < t->min_fds ||
+	    conn->fds.n > t->max_fds)
+		return -EINVAL;
+	return 0;
+}
+
+static const char *name_of(unsigned int command)
+{
+	return command < VFU_N_COMMANDS && types[command].name ?
+		types[command].name : "unknown command";
+}
+
+/* Send @m's answer, if the client wants one. */
+static int answer(struct vfu_server *s, int err, size_t len)
+{
+	const struct vfu_header *h = &s->conn.header;
+
+	if (err) {
+		counter_add(&s->stats.errors, 1);
+		log_debug("%s: message %u (%s), %u bytes, flags %#x: %s",
+			  s->dev->name, h->command, name_of(h->command),
+			  h->size, h->flags, strerror(-err));
+	}
+	/* Answers to what was no question would have no end. */
+	if ((h->flags & VFU_NO_REPLY) ||
+	    (h->flags & VFU_TYPE_MASK) == VFU_TYPE_REPLY)
+		return 0;
+	return vfu_conn_reply(&s->conn, err, err ? 0 : len);
+}
+
+int vfu_message_refuse(struct vfu_server *server, int err)
+{
+	if (!vfu_conn_reply_space(&server->conn))
+		return -ENOBUFS;
+	return answer(server, err, 0);
+}
+
+int vfu_message_handle(struct vfu_server *server)
+{
+	struct vfu_conn *conn = &server->conn;
+	unsigned int command = conn->header.command;
+	const struct message_type *t = command < VFU_N_COMMANDS ?
+		&types[command] : NULL;
+	struct message m = {
+		.data = conn->payload,
+		.len = conn->payload_len,
+		.fds = &conn->fds,
+		.reply = vfu_conn_reply_space(conn),
+	};
+	bool is_version = command == VFU_VERSION;
+	int err;
+
+	counter_add(&server->stats.messages, 1);
+	if (!m.reply)
+		return -ENOBUFS;
+	if (server->phase == VFU_PHASE_HELLO && !is_version) {
+		err = answer(server, -EPROTO, 0);
+		return err ? err : -EPROTO;
+	}
+	err = check(conn, t);
+	if (!err && server->phase == VFU_PHASE_READY && is_version)
+		err = -EINVAL;
+	if (!err && t->quiesce)
+		dma_changed(server);
+	if (!err)
+		err = t->handle(server, &m);
+	/* No version in common: nothing can follow. */
+	if (err == -EPROTONOSUPPORT) {
+		err = answer(server, err, 0);
+		return err ? err : -EPROTONOSUPPORT;
+	}
+	return answer(server, err, m.reply_len);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What server.c (listening, connections) and messages.c (what a message means)
+ * share.  For vfio_user/ and its tests only.
+ */
+#ifndef VFIO_USER_SERVER_INTERNAL_H
+#define VFIO_USER_SERVER_INTERNAL_H
+
+#include "loop/worker.h"
+#include "vfio_user/irq.h"
+#include "vfio_user/server.h"
+#include "vfio_user/transport.h"
+
+/* What is known of a client. */
+enum vfu_phase {
+	VFU_PHASE_NONE,		/* there is none */
+	VFU_PHASE_HELLO,	/* connected: only VERSION may come */
+	VFU_PHASE_READY,	/* negotiated: everything but VERSION */
+};
+
+struct vfu_server {
+	struct worker *worker;		/* home worker of dev */
+	struct pci_dev *dev;		/* what is exported */
+	char *path;			/* socket to unlink; NULL: not ours */
+	struct dma_quota quota;		/* of each client */
+	struct dma_space *dma;		/* the client's memory; dev->dma */
+	struct vfu_server_stats stats;
+
+	struct watch listener;		/* listening socket; fd -1: none */
+	bool listening;			/* listener is with the worker */
+	int spare_fd;			/* given up to accept and close when
+					 * there are no more descriptors */
+
+	enum vfu_phase phase;		/* of the connection */
+	struct watch client;		/* its socket; fd == conn.fd */
+	struct poller memory_check;	/* while connected: is dma broken? */
+	struct vfu_conn conn;		/* messages and replies */
+	bool wants_output;		/* EPOLLOUT is asked for */
+	struct vfu_irqs irqs;		/* the client's eventfds */
+};
+
+/**
+ * vfu_server_attach() - serve a client on a connected socket, taken over
+ *
+ * Return: 0; -EBUSY (there is a client) or another -errno, @fd is closed then.
+ */
+int must_check vfu_server_attach(struct vfu_server *server, int fd);
+
+/**
+ * vfu_message_handle() - carry out the message in server->conn and answer it
+ *
+ * Return: 0, or -errno: the connection is to be closed.
+ */
+int must_check vfu_message_handle(struct vfu_server *server);
+
+/** vfu_message_refuse() - answer it with an error, if an answer is due */
+int must_check vfu_message_refuse(struct vfu_server *server, int err);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A toy PCI function for the tests: a BAR of plain memory with a few registers
+ * that make it do things.
+ */
+#ifndef TESTS_VFIO_USER_TOY_H
+#define TESTS_VFIO_USER_TOY_H
+
+#include <string.h>
+#include <linux/pci_regs.h>
+
+#include "base/byteorder.h"
+#include "mem/dma.h"
+#include "pci/pci.h"
+
+enum {
+	TOY_BAR_SIZE = 0x1000,
+	TOY_INTX = 0x800,	/* write: level of INTx */
+	TOY_MSI = 0x804,	/* write: signal this vector */
+	TOY_DMA_TO = 0x808,	/* write, 8 bytes: put "toy!" at this address */
+	TOY_DMA_OK = 0x810,	/* read: did that work? */
+	TOY_REGS_END = 0x820,
+	TOY_MSI_CAP = 0x50,
+	TOY_VECTORS = 4,
+};
+
+struct toy {
+	struct pci_dev pci;
+	uint8_t mem[TOY_BAR_SIZE];	/* BAR 0 */
+	unsigned int n_resets;		/* of any kind */
+	unsigned int n_dma_changed;	/* calls */
+	unsigned int widest;		/* access seen, bytes */
+};
+
+static struct toy *toy_of(struct pci_dev *dev)
+{
+	return container_of(dev, struct toy, pci);
+}
+
+static uint64_t toy_read(struct pci_dev *dev, unsigned int bar, uint64_t off,
+			 unsigned int len)
+{
+	uint64_t val = 0;
+
+	memcpy(&val, toy_of(dev)->mem + off, len);
+	return val;
+}
+
+static void toy_write(struct pci_dev *dev, unsigned int bar, uint64_t off,
+		      unsigned int len, uint64_t val)
+{
+	struct toy *toy = toy_of(dev);
+
+	toy->widest = max_of(toy->widest, len);
+	if (off == TOY_INTX)
+		pci_set_intx(dev, val);
+	else if (off == TOY_MSI)
+		pci_msi(dev, (unsigned int)val);
+	else if (off == TOY_DMA_TO)
+		toy->mem[TOY_DMA_OK] = !dma_write(dev->dma, val, "toy!", 4);
+	else if (off < TOY_INTX || off >= TOY_REGS_END)
+		memcpy(toy->mem + off, &val, len);
+}
+
+static void toy_reset(struct pci_dev *dev, enum pci_reset kind)
+{
+	struct toy *toy = toy_of(dev);
+
+	memset(toy->mem, 0, sizeof(toy->mem));
+	toy->n_resets++;
+}
+
+static void toy_dma_changed(struct pci_dev *dev)
+{
+	toy_of(dev)->n_dma_changed++;
+}
+
+static int toy_init(struct toy *toy)
+{
+	static const struct pci_dev_ops ops = {
+		.model = "toy", .bar_read = toy_read, .bar_write = toy_write,
+		.reset = toy_reset, .dma_changed = toy_dma_changed,
+	};
+	static const struct pci_ident ident = {
+		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,
+	};
+	static const struct pci_bar bars[PCI_N_BARS + 1] = {
+		{ PCI_BAR_MEM32, false, TOY_BAR_SIZE },
+	};
+	uint8_t *v;
+	int err;
+
+	memset(toy, 0, sizeof(*toy));
+	err = pci_dev_init(&toy->pci, &ops, "toy", &ident, bars,
+			   PCI_CONFIG_SIZE);
+	if (err)
+		return err;
+	v = toy->pci.reset_val;
+	v[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
+	v[PCI_CAPABILITY_LIST] = TOY_MSI_CAP;
+	v[TOY_MSI_CAP] = PCI_CAP_ID_MSI;
+	v[TOY_MSI_CAP + PCI_MSI_FLAGS] = 2 << 1;	/* 4 vectors */
+	pci_dev_reset(&toy->pci, PCI_RESET_POWER_ON);
+	return 0;
+}
+
+#endif
