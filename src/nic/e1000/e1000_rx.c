@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * 82540EM receive: filters, checksum status, and frames into the guest's
+ * buffers.  Called by the port's egress engine, and by e1000_tx.c for loopback.
+ *
+ * Stages of one frame: look at its tag (classify), filter it, list what the
+ * guest is to see of it (layout), find descriptors for all of it (plan), check
+ * its checksums, copy, write back.  Only the last two touch guest memory
+ * for writing, and a frame is either there as a whole or not at all.
+ */
+#include <string.h>
+
+#include "mem/dma.h"
+#include "nic/e1000/e1000.h"
+#include "proto/checksum.h"
+#include "proto/eth.h"
+#include "proto/ip.h"
+#include "proto/parse.h"
+#include "proto/tcp.h"
+#include "proto/udp.h"
+
+enum {
+	ADDRS_LEN = 2 * ETH_ADDR_LEN,
+	/* Pieces of a packet: header in two, tag, payload, padding, CRC. */
+	RX_PIECES = FRAME_SEGS_MAX + 5,
+	/* Ranges of memory that one buffer may cross. */
+	RX_BUFFER_IOVS = 8,
+};
+
+/* A frame as the receiver sees it. */
+struct rx_packet {
+	const struct frame *frame;
+	bool tagged;		/* has a tag of the type in VET ... */
+	bool tag_beside;	/* has a tag, in frame.vlan_tci */
+	uint16_t tci;		/* ... which is this */
+	uint32_t wire_len;	/* tag, padding and CRC included */
+	uint8_t status, errors;	/* of its last descriptor */
+	uint16_t csum, special;
+	struct iovec piece[RX_PIECES]; /* what is to be copied */
+	unsigned int n_pieces;
+	unsigned int piece_idx;	/* first that is not copied whole */
+	uint32_t len;		/* bytes in all pieces */
+	struct vlan_tag tag;	/* a piece */
+	be32 crc;		/* a piece; bytes as they go over the wire */
+};
+
+/* The descriptors of one packet. */
+struct rx_plan {
+	uint64_t addr[E1000_RX_DESCS];	/* buffers, as read once */
+	uint16_t len[E1000_RX_DESCS];	/* bytes into each */
+	uint32_t n;
+};
+
+static bool rx_ready(struct e1000 *dev)
+{
+	const uint32_t *reg = dev->state->reg;
+
+	return reg[E1000_RCTL] & RCTL_EN && reg[E1000_STATUS] & STATUS_LU &&
+		e1000_loopback(dev) == dev->rx.looping && e1000_can_dma(dev);
+}
+
+/* ---- classify and filter ---- */
+
+static void classify(struct e1000 *dev, struct rx_packet *pkt)
+{
+	const struct frame *frame = pkt->frame;
+	uint16_t vet = (uint16_t)dev->state->reg[E1000_VET];
+
+	if (frame->flags & FRAME_VLAN) {
+		pkt->tag_beside = true;
+		pkt->tagged = vet == ETH_TYPE_VLAN;
+		pkt->tci = frame->vlan_tci;
+	} else if (frame->hdr_len >= ETH_HDR_LEN + ETH_TAG_LEN &&
+		   be16_load(frame->hdr + ADDRS_LEN) == vet) {
+		pkt->tagged = true;
+		pkt->tci = be16_load(frame->hdr + ADDRS_LEN + 2);
+	}
+	pkt->wire_len = frame->len + E1000_CRC_LEN +
+		(pkt->tag_beside ? ETH_TAG_LEN : 0);
+	pkt->wire_len = max_of(pkt->wire_len, (uint32_t)E1000_RX_MIN);
+}
+
+static bool in_receive_addresses(const uint32_t *reg, const uint8_t *dst,
+				 const uint8_t *src)
+{
+	for (unsigned int i = 0; i < 16; i++) {
+		uint32_t high = reg[E1000_RAH + i];
+		uint64_t key = (uint64_t)(high & 0xffff) << 32 |
+			reg[E1000_RAL + i];
+		uint32_t select = (high & RAH_AS) >> RAH_AS_SHIFT;
+
+		if (high & RAH_AV && select <= 1 &&
+		    key == eth_addr_key(select ? src : dst))
+			return true;
+	}
+	return false;
+}
+
+/* The multicast table has a bit for each value of 12 bits of the address;
+ * RCTL.MO says which 12 (13.5). */
+static bool in_multicast_table(const uint32_t *reg, const uint8_t *dst)
+{
+	static const uint8_t shift[] = { 4, 3, 2, 0 };
+	uint32_t bits = (uint32_t)dst[5] << 8 | dst[4];
+
+	bits = bits >> shift[reg[E1000_RCTL] >> RCTL_MO_SHIFT & 3] & 0xfff;
+	return reg[E1000_MTA + bits / 32] & BIT(bits % 32);
+}
+
+/* Exact filters first: what they pass does not need PIF. */
+static bool filter_address(const uint32_t *reg, struct rx_packet *pkt)
+{
+	const uint8_t *dst = pkt->frame->hdr, *src = dst + ETH_ADDR_LEN;
+	uint32_t rctl = reg[E1000_RCTL];
+	bool multicast = eth_addr_is_multicast(dst);
+
+	if (in_receive_addresses(reg, dst, src))
+		return true;
+	if (rctl & RCTL_BAM && eth_addr_key(dst) == 0xffffffffffffull)
+		return true;
+	pkt->status |= RXD_PIF;
+	if (rctl & (multicast ? RCTL_MPE : RCTL_UPE))
+		return true;
+	return multicast && in_multicast_table(reg, dst);
+}
+
+static bool filter_vlan(const uint32_t *reg, const struct rx_packet *pkt)
+{
+	uint32_t rctl = reg[E1000_RCTL];
+	uint32_t vid = pkt->tci & VLAN_VID_MASK;
+
+	if (!pkt->tagged || !(rctl & RCTL_VFE))
+		return true;
+	if (rctl & RCTL_CFIEN && !(pkt->tci & VLAN_DEI) != !(rctl & RCTL_CFI))
+		return false;
+	return reg[E1000_VFTA + vid / 32] & BIT(vid % 32);
+}
+
+/* May the packet be received?  Counts it if not. */
+static bool filter(struct e1000 *dev, struct rx_packet *pkt)
+{
+	const uint32_t *reg = dev->state->reg;
+	uint32_t rctl = reg[E1000_RCTL];
+
+	if (!filter_address(reg, pkt) || !filter_vlan(reg, pkt)) {
+		counter_add(&dev->counters.rx_filtered, 1);
+		return false;
+	}
+	/* A long packet is a bad one, and stored as such, unless LPE.  The
+	 * buffers it needs are found in any case (CVE-2012-6075). */
+	if (pkt->wire_len > E1000_RX_MAX ||
+	    (pkt->wire_len > E1000_RX_MAX_NORMAL &&
+	     !(rctl & (RCTL_LPE | RCTL_SBP)))) {
+		e1000_stat_add(dev, E1000_ROC, 1);
+		e1000_stat_add(dev, E1000_TPR, 1);
+		e1000_stat_add64(dev, E1000_TORL, pkt->wire_len);
+		counter_add(&dev->counters.rx_long, 1);
+		return false;
+	}
+	return true;
+}
+
+/* ---- checksums ---- */
+
+static void add_frame_bytes(struct csum *sum, const struct frame *frame,
+			    uint32_t from, uint32_t len)
+{
+	uint32_t at = 0;
+
+	if (from < frame->hdr_len) {
+		uint32_t n = min_of(len, frame->hdr_len - from);
+
+		csum_add(sum, frame->hdr + from, n);
+		from += n;
+		len -= n;
+	}
+	at = frame->hdr_len;
+	for (unsigned int i = 0; len && i < frame->n_segs; i++) {
+		uint32_t piece = (uint32_t)frame->segs[i].iov_len;
+
+		if (from < at + piece) {
+			uint32_t n = min_of(len, at + piece - from);
+
+			csum_add(sum, (const uint8_t *)
+				 frame->segs[i].iov_base + (from - at), n);
+			from += n;
+			len -= n;
+		}
+		at += piece;
+	}
+}
+
+/* TCP or UDP: its length by the IP header; 0: that makes no sense. */
+static uint32_t l4_len(const struct frame *frame, const struct parsed *at)
+{
+	const uint8_t *l3 = frame->hdr + at->l3_off;
+	uint32_t before = (uint32_t)at->l4_off - at->l3_off, end, len;
+
+	if (at->ip_version == 4)
+		end = be16_load(l3 + offsetof(struct ip4_hdr, total_len));
+	else
+		end = be16_load(l3 + offsetof(struct ip6_hdr, payload_len)) +
+			(uint32_t)sizeof(struct ip6_hdr);
+	len = end > before ? end - before : 0;
+	if (len < (at->ip_proto == IP_PROTO_TCP ? sizeof(struct tcp_hdr) :
+		   sizeof(struct udp_hdr)) ||
+	    len > frame->len - at->l4_off || at->l4_off + 8u > frame->hdr_len)
+		return 0;
+	return len;
+}
+
+static bool l4_csum_good(const struct frame *frame, const struct parsed *at,
+			 uint32_t len)
+{
+	const uint8_t *l3 = frame->hdr + at->l3_off;
+	struct csum sum = CSUM_INIT;
+
+	if (at->ip_version == 4)
+		csum_add_pseudo4(&sum, l3 + offsetof(struct ip4_hdr, src),
+				 at->ip_proto, (uint16_t)len);
+	else
+		csum_add_pseudo6(&sum, l3 + offsetof(struct ip6_hdr, src),
+				 at->ip_proto, len);
+	add_frame_bytes(&sum, frame, at->l4_off, len);
+	return be16_get(csum_finish(&sum)) == 0;
+}
+
+static void check_ip4(struct rx_packet *pkt, const struct parsed *at)
+{
+	const uint8_t *l3 = pkt->frame->hdr + at->l3_off;
+	uint32_t len = (l3[0] & 15u) * 4;
+
+	if (len < sizeof(struct ip4_hdr) ||
+	    len > (uint32_t)pkt->frame->hdr_len - at->l3_off)
+		return;
+	pkt->status |= RXD_IPCS;
+	if (be16_get(csum_of(l3, len)))
+		pkt->errors |= RXD_ERR_IPE;
+}
+
+static void check_l4(struct rx_packet *pkt, const struct parsed *at)
+{
+	const struct frame *frame = pkt->frame;
+	uint32_t len = l4_len(frame, at);
+
+	if (!len)
+		return;
+	/* UDP over IPv4 may have none. */
+	if (at->ip_proto == IP_PROTO_UDP && at->ip_version == 4 &&
+	    !be16_load(frame->hdr + at->l4_off +
+		       offsetof(struct udp_hdr, csum)))
+		return;
+	pkt->status |= RXD_TCPCS;
+	if (!(frame->flags & FRAME_CSUM_VALID) &&
+	    !l4_csum_good(frame, at, len))
+		pkt->errors |= RXD_ERR_TCPE;
+}
+
+static void check(struct e1000 *dev, struct rx_packet *pkt)
+{
+	uint32_t rxcsum = dev->state->reg[E1000_RXCSUM];
+	struct parsed at;
+
+	if (rxcsum & (RXCSUM_IPOFL | RXCSUM_TUOFL)) {
+		parse_headers(pkt->frame->hdr, pkt->frame->hdr_len, &at);
+		if (rxcsum & RXCSUM_IPOFL && at.ip_version == 4)
+			check_ip4(pkt, &at);
+		if (rxcsum & RXCSUM_TUOFL && at.l4_off && !at.fragment &&
+		    (at.ip_proto == IP_PROTO_TCP ||
+		     at.ip_proto == IP_PROTO_UDP))
+			check_l4(pkt, &at);
+	}
+	if (!(pkt->status & (RXD_IPCS | RXD_TCPCS)))
+		pkt->status |= RXD_IXSM;
+}
+
+/* ---- layout ---- */
+
+static void add_bytes(struct rx_packet *pkt, const void *base, uint32_t len)
+{
+	if (!len)
+		return;
+	pkt->piece[pkt->n_pieces++] = (struct iovec){ (void *)base, len };
+	pkt->len += len;
+}
+
+/* CRC-32 of IEEE 802.3, 3.2.9, four bits at a time. */
+static uint32_t crc32_of(const struct iovec *iov, unsigned int n_iov)
+{
+	static const uint32_t table[16] = {
+		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
+		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+	};
+	uint32_t crc = ~0u;
+
+	for (unsigned int i = 0; i < n_iov; i++) {
+		const uint8_t *p = iov[i].iov_base;
+
+		for (size_t k = 0; k < iov[i].iov_len; k++) {
+			crc ^= p[k];
+			crc = crc >> 4 ^ table[crc & 15];
+			crc = crc >> 4 ^ table[crc & 15];
+		}
+	}
+	return ~crc;
+}
+
+/* The packet checksum from byte PCSS on, without the CRC (3.2.3). */
+static uint16_t packet_csum(const struct rx_packet *pkt, uint32_t pcss)
+{
+	struct csum sum = CSUM_INIT;
+
+	for (unsigned int i = 0; i < pkt->n_pieces; i++) {
+		const struct iovec *iov = &pkt->piece[i];
+		uint32_t skip = (uint32_t)min_of((size_t)pcss, iov->iov_len);
+
+		csum_add(&sum, (const uint8_t *)iov->iov_base + skip,
+			 iov->iov_len - skip);
+		pcss -= skip;
+	}
+	return be16_get(csum_finish(&sum));
+}
+
+/* List what goes into the guest's buffers. */
+static void lay_out(struct e1000 *dev, struct rx_packet *pkt)
+{
+	static const uint8_t zeros[E1000_RX_MIN];
+	const struct frame *frame = pkt->frame;
+	const uint32_t *reg = dev->state->reg;
+	bool strip = pkt->tagged && reg[E1000_CTRL] & CTRL_VME;
+	uint32_t pcss = reg[E1000_RXCSUM] & RXCSUM_PCSS, min;
+	uint32_t cut = strip && !pkt->tag_beside ? ETH_TAG_LEN : 0;
+
+	add_bytes(pkt, frame->hdr, ADDRS_LEN);
+	if (pkt->tag_beside && !strip) {
+		pkt->tag.tpid = be16_of(ETH_TYPE_VLAN);
+		pkt->tag.tci = be16_of(pkt->tci);
+		add_bytes(pkt, &pkt->tag, sizeof(pkt->tag));
+	}
+	add_bytes(pkt, frame->hdr + ADDRS_LEN + cut,
+		  frame->hdr_len - ADDRS_LEN - cut);
+	for (unsigned int i = 0; i < frame->n_segs; i++)
+		add_bytes(pkt, frame->segs[i].iov_base,
+			  (uint32_t)frame->segs[i].iov_len);
+	min = E1000_RX_MIN - E1000_CRC_LEN;
+	if (pkt->len < min)
+		add_bytes(pkt, zeros, min - pkt->len);
+	if (strip) {
+		pkt->status |= RXD_VP;
+		pkt->special = pkt->tci;
+	}
+	if (pcss)
+		pkt->csum = packet_csum(pkt, pcss);
+	if (!(reg[E1000_RCTL] & RCTL_SECRC)) {
+		/* On the wire the CRC's lowest byte is first. */
+		le32_store(&pkt->crc, dev->exact_crc ?
+			   crc32_of(pkt->piece, pkt->n_pieces) : 0);
+		add_bytes(pkt, &pkt->crc, sizeof(pkt->crc));
+	}
+}
+
+/* ---- descriptors ---- */
+
+static uint32_t buffer_size(uint32_t rctl)
+{
+	uint32_t size = 2048u >> (rctl >> RCTL_BSIZE_SHIFT & 3);
+
+	/* 2048 has no larger brother. */
+	return rctl & RCTL_BSEX && size != 2048 ? size * 16 : size;
+}
+
+/* Descriptors that are ours, between RDH and RDT. */
+static uint32_t ring_avail(const struct e1000 *dev)
+{
+	uint32_t head = dev->state->reg[E1000_RDH];
+	uint32_t tail = dev->state->reg[E1000_RDT];
+
+	return tail >= head ? tail - head : tail + dev->rx.ring.n - head;
+}
+
+/* One half of the @i-th descriptor from RDH on, as one word: its address, or
+ * what is written back.  Rings are aligned to 16 bytes, memory to pages. */
+static uint64_t *ring_word(const struct e1000 *dev, uint32_t i, size_t half)
+{
+	uint32_t idx = dev->state->reg[E1000_RDH] + i;
+
+	if (idx >= dev->rx.ring.n)
+		idx -= dev->rx.ring.n;
+	return (uint64_t *)(void *)(dev->rx.ring.hva +
+				    idx * sizeof(struct e1000_rxd) + half);
+}
+
+/* Find descriptors for @len bytes: false if there are not enough now.  One
+ * without a buffer is passed over (3.2.3). */
+static bool plan_descs(const struct e1000 *dev, uint32_t len, uint32_t avail,
+		       struct rx_plan *plan)
+{
+	uint32_t size = buffer_size(dev->state->reg[E1000_RCTL]);
+
+	for (plan->n = 0; len && plan->n < E1000_RX_DESCS; plan->n++) {
+		uint32_t i = plan->n;
+
+		if (i == avail)
+			return false;
+		plan->addr[i] = __atomic_load_n(
+			ring_word(dev, i, offsetof(struct e1000_rxd, addr)),
+			__ATOMIC_RELAXED);
+		plan->len[i] = (uint16_t)(plan->addr[i] ? min_of(len, size) :
+					  0);
+		len -= plan->len[i];
+	}
+	plan->n = len ? 0 : plan->n;
+	return true;
+}
+
+/* Copy the next @len bytes of the packet to @dst. */
+static void copy_out(struct rx_packet *pkt, uint8_t *dst, size_t len)
+{
+	while (len) {
+		struct iovec *iov = &pkt->piece[pkt->piece_idx];
+		size_t n = min_of(len, iov->iov_len);
+
+		memcpy(dst, iov->iov_base, n);
+		dst += n;
+		len -= n;
+		iov->iov_base = (uint8_t *)iov->iov_base + n;
+		iov->iov_len -= n;
+		if (!iov->iov_len)
+			pkt->piece_idx++;
+	}
+}
+
+static bool copy_to_buffers(struct e1000 *dev, struct rx_packet *pkt,
+			    const struct rx_plan *plan)
+{
+	struct iovec iov[RX_BUFFER_IOVS];
+
+	for (uint32_t i = 0; i < plan->n; i++) {
+		int n;
+
+		if (!plan->len[i])
+			continue;
+		n = dma_iov(dev->pci.dma, plan->addr[i], plan->len[i],
+			    DMA_WRITE, iov, RX_BUFFER_IOVS);
+		if (n < 0)
+			return false;
+		for (int k = 0; k < n; k++)
+			copy_out(pkt, iov[k].iov_base, iov[k].iov_len);
+	}
+	return true;
+}
+
+/* All but the buffer's address is ours.  The driver may look at any time: DD
+ * comes last, and what it covers is one store (release). */
+static void write_back(struct e1000 *dev, const struct rx_packet *pkt,
+		       const struct rx_plan *plan, bool good)
+{
+	for (uint32_t i = 0; i < plan->n; i++) {
+		bool last = i + 1 == plan->n;
+		uint64_t val = good ? plan->len[i] : 0;
+		uint64_t status = RXD_DD, errors = 0;
+
+		if (last) {
+			status |= RXD_EOP | (good ? pkt->status : 0);
+			errors = good ? pkt->errors : RXD_ERR_RXE;
+			val |= (uint64_t)pkt->csum << 16 |
+				(uint64_t)pkt->special << 48;
+		}
+		val |= status << 32 | errors << 40;
+		__atomic_store_n(
+			ring_word(dev, i, offsetof(struct e1000_rxd, len)),
+			val, __ATOMIC_RELEASE);
+	}
+}
+
+static void advance(struct e1000 *dev, uint32_t n, uint32_t avail)
+{
+	uint32_t *rdh = &dev->state->reg[E1000_RDH];
+	uint32_t rctl = dev->state->reg[E1000_RCTL];
+	uint32_t low = dev->rx.ring.n >> (1 + (rctl >> RCTL_RDMTS_SHIFT & 3));
+
+	*rdh = (*rdh + n) % dev->rx.ring.n;
+	if (avail > low && avail - n <= low)
+		dev->rx.causes |= ICR_RXDMT0;
+}
+
+/* ---- the port's side ---- */
+
+/* The receiver ran out of descriptors; only the first time counts, since the
+ * same frame is offered again and again. */
+static void no_room(struct e1000 *dev)
+{
+	if (dev->rx.full)
+		return;
+	dev->rx.full = true;
+	counter_add(&dev->counters.rx_no_room, 1);
+	e1000_stat_add(dev, E1000_RNBC, 1);
+	e1000_raise(dev, ICR_RXO);
+}
+
+/* Receive one packet for which the filters are open; false: no room. */
+static bool deliver(struct e1000 *dev, struct rx_packet *pkt)
+{
+	uint32_t avail = ring_avail(dev);
+	uint32_t small = dev->state->reg[E1000_RSRPD];
+	struct rx_plan plan;
+	bool good;
+
+	lay_out(dev, pkt);
+	if (!plan_descs(dev, pkt->len, avail, &plan)) {
+		no_room(dev);
+		return false;
+	}
+	dev->rx.full = false;
+	if (!plan.n) {
+		counter_add(&dev->counters.rx_drop_size, 1);
+		return true;
+	}
+	check(dev, pkt);
+	good = copy_to_buffers(dev, pkt, &plan);
+	write_back(dev, pkt, &plan, good);
+	advance(dev, plan.n, avail);
+	dev->rx.causes |= ICR_RXT0;
+	if (good) {
+		e1000_stat_received(dev, pkt->frame->hdr, pkt->wire_len);
+		if (pkt->len <= small)
+			dev->rx.causes |= ICR_SRPD;
+	} else {
+		counter_add(&dev->counters.rx_drop_dma, 1);
+	}
+	return true;
+}
+
+static bool receive(struct e1000 *dev, const struct frame *frame)
+{
+	const uint32_t *reg = dev->state->reg;
+	struct rx_packet pkt;
+
+	if (!rx_ready(dev)) {
+		counter_add(&dev->counters.rx_off, 1);
+		return true;
+	}
+	if (!e1000_ring_view(dev, &dev->rx.ring, E1000_RDBAL) ||
+	    reg[E1000_RDH] >= dev->rx.ring.n ||
+	    reg[E1000_RDT] >= dev->rx.ring.n) {
+		counter_add(&dev->counters.rx_bad_ring, 1);
+		return true;
+	}
+	memset(&pkt, 0, offsetof(struct rx_packet, piece));
+	pkt.n_pieces = pkt.piece_idx = 0;
+	pkt.len = 0;
+	pkt.frame = frame;
+	classify(dev, &pkt);
+	return !filter(dev, &pkt) || deliver(dev, &pkt);
+}
+
+unsigned int e1000_rx_burst(struct port_queue *queue,
+			    struct frame *const *frames, unsigned int n)
+{
+	struct e1000 *dev = e1000_of_port(queue->port);
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (!receive(dev, frames[i]))
+			break;
+	return i;
+}
+
+void e1000_rx_flush(struct port_queue *queue)
+{
+	struct e1000 *dev = e1000_of_port(queue->port);
+	uint32_t causes = dev->rx.causes;
+
+	dev->rx.causes = 0;
+	if (causes & ICR_RXT0)
+		e1000_irq_received(dev);
+	if (causes & ~ICR_RXT0)
+		e1000_raise(dev, causes & ~ICR_RXT0);
+}
