@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Interrupt routing through KVM; see irq.h.
+ */
+#include "vmm/irq.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+int irq_init(struct irq *irq)
+{
+	*irq = (struct irq){ .vm_fd = -1 };
+	irq->msi = calloc(IRQ_N_MSI, sizeof(*irq->msi));
+	return irq->msi ? 0 : -ENOMEM;
+}
+
+void irq_fini(struct irq *irq)
+{
+	free(irq->msi);
+	irq->msi = NULL;
+}
+
+static void add_pin(struct kvm_irq_routing *table, unsigned int gsi,
+		    unsigned int chip, unsigned int pin)
+{
+	table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+		.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = { .irqchip = chip, .pin = pin },
+	};
+}
+
+int irq_commit(struct irq *irq)
+{
+	struct kvm_irq_routing *table;
+	int err = 0;
+
+	table = calloc(1, sizeof(*table) +
+		       (IRQ_N_ISA + IRQ_N_IOAPIC + IRQ_N_MSI) *
+		       sizeof(table->entries[0]));
+	if (!table)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < IRQ_N_ISA; i++)
+		if (i != 2)	/* the cascade */
+			add_pin(table, i, i < 8 ? KVM_IRQCHIP_PIC_MASTER :
+				KVM_IRQCHIP_PIC_SLAVE, i % 8);
+	for (unsigned int i = 0; i < IRQ_N_IOAPIC; i++)
+		if (i != IRQ_PIT_GSI)
+			add_pin(table, i, KVM_IRQCHIP_IOAPIC,
+				i == 0 ? IRQ_PIT_GSI : i);
+	for (unsigned int i = 0; i < irq->n_msi; i++)
+		if (irq->msi[i].used)
+			table->entries[table->nr++] =
+				(struct kvm_irq_routing_entry){
+				.gsi = IRQ_MSI_BASE + i,
+				.type = KVM_IRQ_ROUTING_MSI,
+				.u.msi = {
+					.address_lo = (uint32_t)irq->msi[i].addr,
+					.address_hi =
+						(uint32_t)(irq->msi[i].addr >> 32),
+					.data = irq->msi[i].data,
+				},
+			};
+	if (ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, table) < 0)
+		err = -errno;
+	free(table);
+	return err;
+}
+
+int irq_create_chips(struct irq *irq, int vm_fd)
+{
+	/* The speaker's port 61h counts the PIT's channel 2: KVM's too. */
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	irq->vm_fd = vm_fd;
+	if (ioctl(vm_fd, KVM_CREATE_IRQCHIP) < 0 ||
+	    ioctl(vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+		return -errno;
+	return irq_commit(irq);
+}
+
+void irq_remove_chips(struct irq *irq)
+{
+	irq->vm_fd = -1;
+}
+
+void irq_set(struct irq *irq, unsigned int gsi, bool level)
+{
+	struct kvm_irq_level line = { .irq = gsi, .level = level };
+
+	if (irq->vm_fd >= 0)
+		(void)ioctl(irq->vm_fd, KVM_IRQ_LINE, &line);
+}
+
+int irq_intx_init(struct irq_intx *intx)
+{
+	int err;
+
+	intx->gsi = IRQ_NO_GSI;
+	intx->trigger_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	intx->resample_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (intx->trigger_fd >= 0 && intx->resample_fd >= 0)
+		return 0;
+	err = -errno;
+	irq_intx_fini(intx);
+	return err;
+}
+
+void irq_intx_fini(struct irq_intx *intx)
+{
+	fd_close(&intx->trigger_fd);
+	fd_close(&intx->resample_fd);
+}
+
+static int intx_irqfd(struct irq *irq, const struct irq_intx *intx, int gsi,
+		      bool on)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = (uint32_t)intx->trigger_fd,
+		.gsi = (uint32_t)gsi,
+		.flags = on ? KVM_IRQFD_FLAG_RESAMPLE : KVM_IRQFD_FLAG_DEASSIGN,
+		.resamplefd = (uint32_t)intx->resample_fd,
+	};
+
+	return ioctl(irq->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
+void irq_intx_route(struct irq *irq, struct irq_intx *intx, int gsi)
+{
+	int err = 0;
+
+	if (intx->gsi == gsi)
+		return;
+	if (intx->gsi != IRQ_NO_GSI)
+		err = intx_irqfd(irq, intx, intx->gsi, false);
+	intx->gsi = IRQ_NO_GSI;
+	if (!err && gsi != IRQ_NO_GSI)
+		err = intx_irqfd(irq, intx, gsi, true);
+	if (err) {
+		log_limited(LOG_ERR, "INTx cannot be routed to GSI %d: %s",
+			    gsi, strerror(-err));
+		return;
+	}
+	intx->gsi = gsi;
+	/* The old input forgot the level: have the device say it again. */
+	if (eventfd_write(intx->resample_fd, 1) < 0)
+		log_limited(LOG_WARN, "INTx on GSI %d not resampled", gsi);
+}
+
+int irq_msi_alloc(struct irq *irq, unsigned int n)
+{
+	unsigned int first = irq->n_msi;
+
+	if (n > IRQ_N_MSI - first)
+		return -ENOSPC;
+	irq->n_msi += n;
+	return (int)(IRQ_MSI_BASE + first);
+}
+
+void irq_msi_set(struct irq *irq, unsigned int gsi, uint64_t addr,
+		 uint32_t data)
+{
+	irq->msi[gsi - IRQ_MSI_BASE] = (struct irq_msi){ addr, data, true };
+}
+
+int irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on)
+{
+	struct kvm_irqfd irqfd = {
+		.fd = (uint32_t)fd, .gsi = gsi,
+		.flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
+	};
+
+	return ioctl(irq->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}

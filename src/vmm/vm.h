@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A virtual machine: a PC of the 440FX's time, as far as an unmodified Linux
+ * kernel booted directly wants one, with its NICs in other processes.
+ *
+ *	Theory of operation
+ *
+ * vm_create() checks and prepares everything that does not change from boot to
+ * boot: RAM, kernel and initrd files, devices, connections to the NICs'
+ * servers.  vm_run() then makes a KVM machine with vCPUs, each in a thread of
+ * its own that handles its exits, while the calling thread moves the bytes of
+ * the serial ports.  When the guest resets itself, that KVM machine is thrown
+ * away and a new one made: a reset is a power cycle, nothing of the old
+ * processors is left.
+ *
+ * Threads: create, run and destroy by one; the others as said.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <stdint.h>
+
+#include "base/util.h"
+#include "vmm/stats.h"
+
+enum { VM_CPUS_MAX = 128, VM_NICS_MAX = 30 };
+
+struct vm_nic_config {
+	const char *path;	/* vfio-user socket of its server */
+	unsigned int slot;	/* PCI slot, 2 to 31; 0: the next free one */
+};
+
+/* All strings must live as long as the machine. */
+struct vm_config {
+	const char *name;	/* for people */
+	const char *kernel;	/* ELF with PVH note, or bzImage */
+	const char *initrd;	/* NULL: none */
+	const char *cmdline;	/* of the kernel */
+	unsigned int n_cpus;	/* 1 to VM_CPUS_MAX */
+	uint64_t memory;	/* bytes; see vm_memory_size_ok() */
+	const char *console;	/* COM1; a chardev specification */
+	const char *agent;	/* COM2; likewise; NULL: none */
+	bool no_reboot;		/* a guest's reset ends it */
+	unsigned int n_nics;
+	struct vm_nic_config nic[VM_NICS_MAX];
+};
+
+enum vm_state {
+	VM_STATE_CREATED,	/* vm_run() has not been called */
+	VM_STATE_RUNNING,	/* vCPUs run */
+	VM_STATE_RESETTING,	/* between two lives of the guest */
+	VM_STATE_STOPPED,	/* vm_run() is returning or has returned */
+};
+
+/* Why vm_run() returned. */
+enum vm_end {
+	VM_END_ERROR,		/* could not be started; said in a message */
+	VM_END_POWER_OFF,	/* the guest powered off */
+	VM_END_RESET,		/* the guest reset itself, with no_reboot */
+	VM_END_DIED,		/* the guest cannot go on; see the message */
+	VM_END_STOPPED,		/* vm_stop(), or Ctrl-A X at the console */
+};
+
+struct vm;
+
+/** vm_create() - 0 or -errno, with one message: what, where, expected */
+int must_check vm_create(const struct vm_config *config, struct vm **vm);
+
+/** vm_destroy() - after vm_run() or instead of it; NULL is fine */
+void vm_destroy(struct vm *vm);
+
+/** vm_run() - boot, run, return when it is over */
+enum vm_end vm_run(struct vm *vm);
+
+/** vm_stop() - have vm_run() return; any thread or signal handler */
+void vm_stop(struct vm *vm);
+
+/** vm_print_stats() - have vm_run() print the statistics to standard error;
+ * any thread or signal handler */
+void vm_print_stats(struct vm *vm);
+
+/** vm_stats() - a snapshot; any thread, at any time before vm_destroy() */
+void vm_stats(struct vm *vm, struct vm_stats *stats);
+
+const char *vm_name(const struct vm *vm);
+enum vm_state vm_state(const struct vm *vm);
+
+/** vm_state_name() - "running", ... */
+const char *vm_state_name(enum vm_state state);
+
+#endif
