@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `--port KIND:WHERE[,KEY=VALUE...]`: what the operator writes for one port of
+ * the NIC server, and the making of it.
+ */
+#ifndef CMD_PORT_SPEC_H
+#define CMD_PORT_SPEC_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/util.h"
+
+struct nic_server;
+struct vswitch;
+
+enum port_kind {
+	PORT_VFIO_USER,		/* a NIC model on a vfio-user socket */
+	PORT_TAP,		/* a tap interface of this host */
+	PORT_STREAM,		/* QEMU's -netdev stream framing */
+	N_PORT_KINDS,
+};
+
+struct port_spec {
+	enum port_kind kind;
+	char where[128];	/* socket path or interface name; "" for an fd */
+	int fd;			/* stream:fd=N; -1: none */
+	char model[32];		/* NIC model; default "e1000" */
+	char name[64];		/* of the port; "": made from `where` */
+	uint8_t mac[6];		/* zero: the server chooses */
+	bool exact_crc;		/* crc=exact */
+	bool link_down;		/* link=down: starts with its cable out */
+};
+
+/**
+ * port_spec_parse() - read one specification
+ *
+ * Return: 0, or -EINVAL after a message that names the wrong part.
+ */
+int must_check port_spec_parse(const char *text, struct port_spec *spec);
+
+/** port_spec_create() - make the port and put it on @sw; 0 or -errno (said) */
+int must_check port_spec_create(const struct port_spec *spec, const char *text,
+				struct nic_server *server, struct vswitch *sw);
+
+/** port_spec_help() - the forms and keys, for --help */
+void port_spec_help(FILE *out);
+
+#endif

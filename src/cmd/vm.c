@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `backplane vm`: one virtual machine.  Reads what is wanted, builds it, runs
+ * it, and turns the way it ended into an exit status.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "ctl/guest_image.h"
+#include "ctl/vm_api.h"
+#include "vmm/boot.h"
+#include "vmm/chardev.h"
+#include "vmm/memory.h"
+#include "vmm/vm.h"
+
+enum {
+	EXIT_GUEST_DIED = 3,	/* triple fault, KVM error */
+	EXIT_SIGNALLED = 128,	/* plus the signal that asked for the end */
+	DEFAULT_MEMORY_MIB = 512,
+	DEFAULT_CPUS = 1,
+};
+
+/*
+ * What every kernel is told unless --cmdline says otherwise: where the console
+ * is, and what saves time.  There is no keyboard controller to look for, a
+ * kernel that panics shall reboot at once, and the TSC of a KVM guest need not
+ * be watched.
+ */
+static const char default_cmdline[] =
+	"console=ttyS0 quiet panic=-1 reboot=acpi tsc=reliable "
+	"i8042.noaux i8042.nokbd 8250.nr_uarts=2 no_timer_check";
+
+static const char usage[] =
+	"Usage: backplane vm [OPTIONS]\n\n"
+	"Run one virtual machine: a PC whose network cards are vfio-user servers'.\n\n"
+	"  --kernel FILE       ELF vmlinux with a PVH note, or bzImage\n"
+	"  --initrd FILE       initial RAM disk\n"
+	"                      (default for both: the project's guest image)\n"
+	"  --append STRING     add to the kernel's command line\n"
+	"  --cmdline STRING    replace it\n"
+	"  --cpus N            vCPUs (default 1)\n"
+	"  --memory SIZE       such as 256M, 3.5G (default 512M)\n"
+	"  --nic vfio-user:PATH[,slot=N]\n"
+	"                      a card served at that socket; again for more;\n"
+	"                      PCI slot 2 to 31 (default: the next from 3 on)\n"
+	"  --console SPEC      stdio (default), pty, none, unix:PATH, file:PATH\n"
+	"  --agent SPEC        the second serial port; unix:PATH, or as above\n"
+	"  --api PATH          control API on a UNIX socket\n"
+	"  --name NAME         for people and messages\n"
+	"  --no-reboot         end when the guest resets itself\n"
+	"  --stats             print exit statistics at the end (SIGUSR1: now)\n"
+	"  --help              this text\n\n"
+	"On a terminal, Ctrl-A X ends the machine, Ctrl-A H helps.\n\n"
+	"Exit status: 0 the guest powered off, or reset itself with --no-reboot,\n"
+	"or Ctrl-A X; 1 it could not be set up; 2 usage; 3 the guest died;\n"
+	"130, 143: SIGINT, SIGTERM (as if the power were cut).\n";
+
+/* What the command line says. */
+struct options {
+	struct vm_config config;
+	const char *append;		/* --append; NULL: nothing */
+	const char *api;		/* --api; NULL: none */
+	bool stats;			/* --stats */
+	char cmdline[BOOT_CMDLINE_MAX];	/* default and append together */
+	char kernel[LAB_PATH_MAX];	/* of the guest image */
+	char initrd[LAB_PATH_MAX];
+};
+
+/* For the signal handlers, which have no other way to it. */
+static struct vm *running_vm;
+static volatile sig_atomic_t end_signal;
+
+static void on_end_signal(int signo)
+{
+	end_signal = signo;
+	vm_stop(running_vm);
+}
+
+static void on_stats_signal(int signo)
+{
+	vm_print_stats(running_vm);
+}
+
+/* "3.5G" in bytes; the fraction must come out even. */
+static bool parse_size(const char *text, uint64_t *size)
+{
+	double value;
+	char *end;
+	unsigned int shift;
+
+	errno = 0;
+	value = strtod(text, &end);
+	switch (*end) {
+	case 'K': case 'k': shift = 10; break;
+	case 'M': case 'm': shift = 20; break;
+	case 'G': case 'g': shift = 30; break;
+	default: return false;
+	}
+	value *= (double)BIT64(shift);
+	if (end == text || end[1] || errno || !(value >= 1) ||
+	    value > (double)VM_MEMORY_MAX)
+		return false;
+	*size = (uint64_t)value;
+	return vm_memory_size_ok(*size);
+}
+
+static bool parse_number(const char *text, unsigned long min,
+			 unsigned long max, unsigned int *number)
+{
+	unsigned long value;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (*end || errno || value < min || value > max)
+		return false;
+	*number = (unsigned int)value;
+	return true;
+}
+
+/* "vfio-user:PATH[,slot=N]"; cuts @text up. */
+static bool parse_nic(char *text, struct vm_config *config)
+{
+	static const char prefix[] = "vfio-user:", key[] = ",slot=";
+	struct vm_nic_config nic = { .slot = 0 };
+	char *slot;
+
+	if (strncmp(text, prefix, strlen(prefix)) ||
+	    config->n_nics == VM_NICS_MAX)
+		return false;
+	nic.path = text + strlen(prefix);
+	slot = strstr(nic.path, key);
+	if (slot) {
+		*slot = '\0';
+		if (!parse_number(slot + strlen(key), 2, 31, &nic.slot))
+			return false;
+	}
+	if (!*nic.path || strchr(nic.path, ','))
+		return false;
+	config->nic[config->n_nics++] = nic;
+	return true;
+}
+
+/* One option; false: its value is not what was expected. */
+static bool take_option(int opt, char *value, struct options *o)
+{
+	struct vm_config *config = &o->config;
+
+	switch (opt) {
+	case 'k': config->kernel = value; return true;
+	case 'i': config->initrd = value; return true;
+	case 'a': o->append = value; return true;
+	case 'l': config->cmdline = value; return true;
+	case 'c': return parse_number(value, 1, VM_CPUS_MAX, &config->n_cpus);
+	case 'm': return parse_size(value, &config->memory);
+	case 'n': return parse_nic(value, config);
+	case 'o': config->console = value; return chardev_spec_ok(value);
+	case 'g': config->agent = value;
+		  return chardev_spec_ok(value) && strcmp(value, "stdio");
+	case 'p': o->api = value; return *value;
+	case 'N': config->name = value; return *value;
+	case 'r': config->no_reboot = true; return true;
+	case 's': o->stats = true; return true;
+	default: return false;
+	}
+}
+
+/* Return: -1 to go on, or an exit status. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option options[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "append", required_argument, NULL, 'a' },
+		{ "cmdline", required_argument, NULL, 'l' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "nic", required_argument, NULL, 'n' },
+		{ "console", required_argument, NULL, 'o' },
+		{ "agent", required_argument, NULL, 'g' },
+		{ "api", required_argument, NULL, 'p' },
+		{ "name", required_argument, NULL, 'N' },
+		{ "no-reboot", no_argument, NULL, 'r' },
+		{ "stats", no_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt, idx = 0;
+
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "", options, &idx)) >= 0) {
+		if (opt == 'h') {
+			fputs(usage, stdout);
+			return EXIT_OK;
+		}
+		if (opt == '?')
+			return EXIT_USAGE;	/* getopt has said why */
+		if (!take_option(opt, optarg, o)) {
+			log_err("--%s %s: not understood; see backplane vm "
+				"--help", options[idx].name, optarg);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc) {
+		log_err("%s: an option was expected; see backplane vm --help",
+			argv[optind]);
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+/* Fill in what was not said. */
+static bool add_defaults(struct options *o)
+{
+	struct vm_config *config = &o->config;
+	bool own_kernel = config->kernel;
+	struct lab_error error;
+	int n;
+
+	if (!own_kernel) {
+		if (!guest_image_file("", "vmlinux", o->kernel, &error)) {
+			log_err("%s", error.text);
+			return false;
+		}
+		config->kernel = o->kernel;
+	}
+	if (!own_kernel && !config->initrd) {
+		if (!guest_image_file("", "initrd", o->initrd, &error)) {
+			log_err("%s", error.text);
+			return false;
+		}
+		config->initrd = o->initrd;
+	}
+	n = snprintf(o->cmdline, sizeof(o->cmdline), "%s%s%s",
+		     config->cmdline ? config->cmdline : default_cmdline,
+		     o->append ? " " : "", o->append ? o->append : "");
+	if (n < 0 || (size_t)n >= sizeof(o->cmdline)) {
+		log_err("kernel command line: %d bytes, at most %d expected",
+			n, BOOT_CMDLINE_MAX - 1);
+		return false;
+	}
+	config->cmdline = o->cmdline;
+	return true;
+}
+
+static void set_signals(void)
+{
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_end_signal };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
+		sigaction(ends[i], &action, NULL);
+	action.sa_handler = on_stats_signal;
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGUSR1, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int exit_status(enum vm_end end)
+{
+	switch (end) {
+	case VM_END_POWER_OFF:
+	case VM_END_RESET:
+		return EXIT_OK;
+	case VM_END_DIED:
+		return EXIT_GUEST_DIED;
+	case VM_END_STOPPED:
+		return end_signal ? EXIT_SIGNALLED + end_signal : EXIT_OK;
+	default:
+		return EXIT_ERROR;
+	}
+}
+
+static void print_final_stats(struct vm *vm)
+{
+	struct vm_stats *stats = malloc(sizeof(*stats));
+
+	if (!stats)
+		return;
+	vm_stats(vm, stats);
+	vm_stats_print(stats, stderr);
+	free(stats);
+}
+
+int cmd_vm(int argc, char **argv)
+{
+	static struct options o;
+	struct api *api = NULL;
+	enum vm_end end;
+	int status;
+
+	o = (struct options){
+		.config = {
+			.name = "vm", .n_cpus = DEFAULT_CPUS,
+			.memory = (uint64_t)DEFAULT_MEMORY_MIB << 20,
+			.console = "stdio",
+		},
+	};
+	status = parse_options(argc, argv, &o);
+	if (status >= 0)
+		return status;
+	if (!add_defaults(&o) || vm_create(&o.config, &running_vm))
+		return EXIT_ERROR;
+	set_signals();
+	if (o.api && vm_api_start(o.api, running_vm, &api)) {
+		status = EXIT_ERROR;
+		goto out_destroy;
+	}
+	end = vm_run(running_vm);
+	status = exit_status(end);
+	if (o.stats)
+		print_final_stats(running_vm);
+	api_stop(api);
+out_destroy:
+	vm_destroy(running_vm);
+	running_vm = NULL;
+	return status;
+}
