@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A NIC server for each test, and what must be true of it after every one."""
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import e1000
+import vfu
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKPLANE = os.environ.get("BACKPLANE", str(ROOT / "build" / "backplane"))
+N_PORTS = 3
+
+
+def wait_for(condition, timeout=5):
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+class Server:
+    """`backplane serve` with N_PORTS e1000s on one switch."""
+
+    def __init__(self, directory):
+        self.paths = [str(directory / f"port{i}") for i in range(N_PORTS)]
+        self.log_path = directory / "log"
+        self.clients = []
+        args = [BACKPLANE, "serve"]
+        for i, path in enumerate(self.paths):
+            args += ["--port",
+                     f"vfio-user:{path},model=e1000,mac=52:54:00:00:00:0{i}"]
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(args, stdout=log, stderr=log)
+        assert wait_for(self.is_up), self.log()
+        self.n_fds = self.count_fds()
+
+    def is_up(self):
+        assert self.process.poll() is None, self.log()
+        return "serving" in self.log()
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def count_fds(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def client(self, port=0, **kwargs):
+        """A client, closed after the test if not before."""
+        client = vfu.VfuClient(self.paths[port], **kwargs)
+        self.clients.append(client)
+        return client
+
+    def reconnect(self, port=0):
+        """A client of a port whose last one has just gone."""
+        result = []
+
+        def connected():
+            try:
+                result.append(self.client(port))
+            except (vfu.Disconnected, BrokenPipeError, ConnectionError):
+                return False
+            return True
+
+        assert wait_for(connected), "the port takes no client any more"
+        return result[0]
+
+    def check(self):
+        """It is alive, serves every port, and nothing has leaked."""
+        assert self.process.poll() is None, self.log()
+        for client in self.clients:
+            client.close()
+        for port in range(N_PORTS):
+            with self.reconnect(port) as client:
+                assert client.read32(0, vfu.CONFIG) == 0x100e8086
+                client.read32(e1000.STATUS)
+        assert wait_for(lambda: self.count_fds() == self.n_fds), \
+            f"{self.n_fds} descriptors before, {self.count_fds()} now"
+
+    def stop(self):
+        """Ends as asked, cleans up, and no sanitizer has anything to say."""
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(10) == 0, self.log()
+        assert not any(os.path.exists(path) for path in self.paths)
+        assert not re.search("Sanitizer|runtime error", self.log()), self.log()
+
+
+@pytest.fixture
+def server(tmp_path):
+    if not os.access(BACKPLANE, os.X_OK):
+        pytest.skip(f"{BACKPLANE} has not been built")
+    server = Server(tmp_path)
+    try:
+        yield server
+        server.check()
+        server.stop()
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+@pytest.fixture
+def client(server):
+    """A negotiated client of the first port."""
+    return server.client()
+
+
+@pytest.fixture
+def refused():
+    """A context in which the server must answer with this errno, and be no
+    worse for it."""
+    def check(errno):
+        return pytest.raises(vfu.VfuError, match=re.escape(os.strerror(errno)))
+    return check
