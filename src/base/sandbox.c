@@ -27,7 +27,8 @@ static const int runtime_nrs[] = {
 #if defined(__SANITIZE_ADDRESS__)
 	/* The leak check at exit stops all threads from a clone of the
 	 * process; reports name the program and its lines. */
-	__NR_clone, __NR_fcntl, __NR_fstat, __NR_getdents64, __NR_getppid,
+	__NR_clone, __NR_fcntl, __NR_fstat, __NR_getdents, __NR_getdents64,
+	__NR_getppid,
 	__NR_kill, __NR_lseek, __NR_newfstatat, __NR_open, __NR_openat,
 	__NR_pipe2, __NR_prctl, __NR_prlimit64, __NR_ptrace, __NR_read,
 	__NR_readlink, __NR_readlinkat, __NR_stat, __NR_wait4, __NR_getuid,

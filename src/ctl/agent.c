@@ -18,6 +18,10 @@
 #define HELLO_INTERVAL_NS (1000 * NS_PER_MS)
 /* An answer that comes later than this answers nothing of ours. */
 #define HELLO_ANSWER_NS (3000 * NS_PER_MS)
+/* A frame that has not grown for so long is given up.  More patient than
+ * AGENT_FRAME_MS asks for: a guest that is emulated on a busy host stops for
+ * seconds in mid-frame, and giving up a good frame loses output. */
+#define FRAME_PATIENCE_NS (10 * AGENT_FRAME_MS * NS_PER_MS)
 /* A command that outlives its terminal so long is killed. */
 #define HANGUP_GRACE_NS (2000 * NS_PER_MS)
 
@@ -291,8 +295,7 @@ void agent_tick(struct agent *agent, uint64_t now_ns)
 	if (!agent->ready && now_ns - agent->hello_ns >= HELLO_INTERVAL_NS)
 		say_hello(agent, now_ns);
 	/* The sender died in mid-frame, or it never was one. */
-	if (agent->in.len &&
-	    now_ns - agent->in_ns >= AGENT_FRAME_MS * NS_PER_MS) {
+	if (agent->in.len && now_ns - agent->in_ns >= FRAME_PATIENCE_NS) {
 		skip_noise(agent);
 		take_frames(agent, now_ns);
 	}

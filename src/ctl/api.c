@@ -346,7 +346,13 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *connection,
 			  "the body is longer than %d bytes", API_BODY_MAX);
 		return request->result;
 	}
-	snprintf(request->path, sizeof(request->path), "%s", path);
+	if (strlen(path) >= sizeof(request->path)) {
+		api_error(request, MHD_HTTP_URI_TOO_LONG,
+			  "the path is longer than %d bytes",
+			  API_PATH_MAX - 1);
+		return request->result;
+	}
+	strcpy(request->path, path);
 	request->route = find_route(request, method, request->path);
 	if (request->route && decode_body(request)) {
 		request->route->handle(request);

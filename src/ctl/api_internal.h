@@ -15,7 +15,7 @@ struct api_request {
 	struct api *api;		/* who got it */
 	struct MHD_Connection *connection; /* where it came from */
 	const struct api_route *route;	/* NULL until found */
-	char path[API_PATH_MAX];	/* as asked for, cut if too long */
+	char path[API_PATH_MAX];	/* as asked for */
 	char args[API_ARGS_MAX][API_PATH_MAX]; /* names in the path */
 	char *raw;			/* body as it came */
 	size_t raw_len;			/* its bytes */

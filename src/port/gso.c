@@ -157,7 +157,7 @@ static void ip_update(struct frame *seg, const struct parsed *parsed,
 	}
 	ip4->total_len = be16_of(ip_len);
 	ip4->id = be16_of((uint16_t)(be16_get(ip4->id) + k));
-	ip4->csum = be16_of(0);
+	ip4->csum = (be16){ { 0 } };
 	ip4->csum = csum_of(ip4, ip4_hdr_len(ip4));
 }
 

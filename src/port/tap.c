@@ -2,10 +2,10 @@
  *
  * A tap interface as a port.
  *
- * Frames read from the tap cannot be read again, so they wait in a ring of slots
- * until the switch has consumed them.  The descriptor's watch says when there
- * is something to read; reading ends when the tap is empty, a round's budget is
- * used up or all slots are.
+ * Frames read from the tap cannot be read again, so they wait in a ring of
+ * slots until the switch has consumed them.  The descriptor's watch says when
+ * there is something to read; reading ends when the tap is empty, a round's
+ * budget is used up or all slots are.
  */
 #include "port/tap.h"
 
@@ -35,7 +35,7 @@ enum {
 	/* A tagged frame of the largest size, and one byte to tell a longer one
 	 * that was cut off; in whole pages. */
 	SLOT_LEN = (FRAME_LEN_MAX + 4 + 1 + 4095) & ~4095,
-	/* Bytes read in a round, so that large frames do not make rounds long.*/
+	/* Bytes read in a round, lest large frames make rounds long. */
 	ROUND_BYTES = 256 << 10,
 };
 

@@ -3,7 +3,7 @@
  * The Internet checksum (RFC 1071): a one's complement sum of 16-bit words.
  *
  * A struct csum adds up pieces as if they lay one behind the other, also where
- * a piece has an odd number of bytes.  Nothing here looks at the bytes' meaning.
+ * a piece has an odd number of bytes.  Nothing here looks at what they mean.
  */
 #ifndef PROTO_CHECKSUM_H
 #define PROTO_CHECKSUM_H

@@ -3,10 +3,10 @@
  * Which port an address was last seen on: the filtering database of 802.1D.
  *
  * Theory of operation.  Entries lie in a fixed array; a hash index with linear
- * probing, at most half full, finds them by address.  The hash is multiplicative
- * with a random odd factor, so that nobody outside can choose addresses that
- * collide.  Each port's entries are on a list of their own, the one not seen for
- * longest first.
+ * probing, at most half full, finds them by address.  The hash multiplies by a
+ * random odd factor, so that nobody outside can choose addresses that collide.
+ * Each port's entries are on a list of their own, the one not seen for longest
+ * first.
  *
  * Bounds.  The table never holds more than its maximum.  When it is full, a
  * port that holds its share or more (the maximum, divided by the number of

@@ -29,7 +29,7 @@ struct vfu_server_config {
 	struct pci_dev *dev;	/* what is exported; not owned */
 	const char *path;	/* socket to create and listen on (unlinked at
 				 * the end); NULL: use listen_fd */
-	int listen_fd;		/* a listening socket, taken over */
+	int listen_fd;		/* a listening socket, taken over; -1: none */
 	struct dma_quota quota;	/* zero fields: defaults */
 };
 

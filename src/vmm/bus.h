@@ -27,7 +27,8 @@ enum { BUS_RANGES_MAX = 512, BUS_NAME_MAX = 32 };
 
 struct bus_dev_ops {
 	/* @off: within the device; @len: 1, 2, 4 or 8, at most max_len.
-	 * Called by any vCPU, several at a time. */
+	 * What is read above @len bytes is cut off.  Called by any vCPU,
+	 * several at a time. */
 	uint64_t (*read)(void *opaque, uint64_t off, unsigned int len);
 	void (*write)(void *opaque, uint64_t off, unsigned int len,
 		      uint64_t val);

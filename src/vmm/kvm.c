@@ -23,6 +23,9 @@
 #define ADVICE "run it on a host with hardware virtualization, or through " \
 	"tools/kvm-host"
 
+#define CPUID_TABLE_LEN (sizeof(struct kvm_cpuid2) + \
+			 KVM_CPUID_MAX * sizeof(struct kvm_cpuid_entry2))
+
 /* The lecture's own check.  A /dev/kvm without it cannot run Linux. */
 static bool cpu_has_virtualization(void)
 {
@@ -73,10 +76,10 @@ static int check_caps(const struct kvm *kvm)
 
 static int get_supported_cpuid(struct kvm *kvm)
 {
-	kvm->supported = calloc(1, sizeof(*kvm->supported));
+	kvm->supported = calloc(1, CPUID_TABLE_LEN);
 	if (!kvm->supported)
 		return -ENOMEM;
-	kvm->supported->head.nent = KVM_CPUID_MAX;
+	kvm->supported->nent = KVM_CPUID_MAX;
 	if (ioctl(kvm->fd, KVM_GET_SUPPORTED_CPUID, kvm->supported) == 0)
 		return 0;
 	log_err("/dev/kvm: KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
@@ -241,14 +244,14 @@ static void set_leaf(const struct kvm *kvm, struct kvm_cpuid_entry2 *e,
 int kvm_set_cpuid(const struct kvm *kvm, int vcpu_fd, unsigned int cpu,
 		  unsigned int n_cpus)
 {
-	struct kvm_cpuid_table *table = malloc(sizeof(*table));
+	struct kvm_cpuid2 *table = malloc(CPUID_TABLE_LEN);
 	int err = 0;
 
 	if (!table)
 		return -ENOMEM;
-	*table = *kvm->supported;
-	for (unsigned int i = 0; i < table->head.nent; i++)
-		set_leaf(kvm, &table->entry[i], cpu, n_cpus);
+	memcpy(table, kvm->supported, CPUID_TABLE_LEN);
+	for (unsigned int i = 0; i < table->nent; i++)
+		set_leaf(kvm, &table->entries[i], cpu, n_cpus);
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, table) < 0)
 		err = -errno;
 	free(table);

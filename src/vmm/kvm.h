@@ -14,18 +14,12 @@
 
 enum { KVM_CPUID_MAX = 256 };
 
-/* A table of CPUID leaves, as KVM_SET_CPUID2 takes it. */
-struct kvm_cpuid_table {
-	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entry[KVM_CPUID_MAX];
-};
-
 struct kvm {
 	int fd;				/* /dev/kvm */
 	int run_size;			/* bytes of a struct kvm_run's mapping */
 	unsigned int max_cpus;
 	bool tsc_deadline;		/* the local APIC timer has that mode */
-	struct kvm_cpuid_table *supported;
+	struct kvm_cpuid2 *supported;	/* room for KVM_CPUID_MAX leaves */
 };
 
 /** kvm_open() - 0 or -errno, with a message that says what to do */

@@ -86,9 +86,9 @@ static void power_down(struct vm *vm)
 		pci_nics_unroute(&vm->nics);
 	pthread_mutex_lock(&vm->stats_lock);
 	for (unsigned int i = 0; i < vm->config.n_cpus; i++) {
-		if (vm->cpu[i].fd >= 0)
+		if (vm->cpu[i].stats_fd >= 0)
 			vm_stats_add_kvm(vm->past_kvm, &vm->n_past_kvm,
-					 vm->cpu[i].fd);
+					 vm->cpu[i].stats_fd);
 		vcpu_destroy(&vm->cpu[i]);
 	}
 	pthread_mutex_unlock(&vm->stats_lock);
@@ -257,9 +257,9 @@ void vm_stats(struct vm *vm, struct vm_stats *stats)
 	for (unsigned int i = 0; i < vm->config.n_cpus; i++) {
 		for (unsigned int j = 0; j < N_VM_EXITS; j++)
 			stats->exits[j] += counter_read(&vm->cpu[i].exits[j]);
-		if (vm->cpu[i].fd >= 0)
+		if (vm->cpu[i].stats_fd >= 0)
 			vm_stats_add_kvm(stats->kvm, &stats->n_kvm,
-					 vm->cpu[i].fd);
+					 vm->cpu[i].stats_fd);
 	}
 	pthread_mutex_unlock(&vm->stats_lock);
 }

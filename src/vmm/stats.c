@@ -8,7 +8,6 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/time.h"
@@ -94,28 +93,25 @@ static bool is_count(const struct kvm_stats_desc *desc)
 }
 
 void vm_stats_add_kvm(struct vm_stats_kvm row[VM_STATS_KVM_MAX],
-		      unsigned int *n, int vcpu_fd)
+		      unsigned int *n, int stats_fd)
 {
 	struct kvm_stats_header header;
 	struct kvm_stats_desc *desc;
 	struct vm_stats_kvm *to;
-	int fd = ioctl(vcpu_fd, KVM_GET_STATS_FD, NULL);
 	size_t desc_len;
 	uint64_t value;
 
-	if (fd < 0)
+	if (pread(stats_fd, &header, sizeof(header), 0) != sizeof(header))
 		return;
-	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
-		goto out_close;
 	desc_len = sizeof(*desc) + header.name_size;
 	desc = malloc(desc_len);
 	for (uint32_t i = 0; desc && i < header.num_desc; i++) {
-		if (pread(fd, desc, desc_len,
+		if (pread(stats_fd, desc, desc_len,
 			  (off_t)(header.desc_offset + i * desc_len)) !=
 		    (ssize_t)desc_len)
 			break;
 		if (!is_count(desc) ||
-		    pread(fd, &value, sizeof(value),
+		    pread(stats_fd, &value, sizeof(value),
 			  (off_t)(header.data_offset + desc->offset)) !=
 		    sizeof(value) || !value)
 			continue;
@@ -124,8 +120,6 @@ void vm_stats_add_kvm(struct vm_stats_kvm row[VM_STATS_KVM_MAX],
 			to->value += value;
 	}
 	free(desc);
-out_close:
-	close(fd);
 }
 
 void vm_stats_print(const struct vm_stats *stats, FILE *out)

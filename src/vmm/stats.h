@@ -75,13 +75,12 @@ struct vm_stats {
 void vm_stats_add_bus(struct vm_stats *stats, struct bus *bus);
 
 /**
- * vm_stats_add_kvm() - add one vCPU's counters from its KVM_GET_STATS_FD
+ * vm_stats_add_kvm() - add one vCPU's counters
  * @row: *@n rows of VM_STATS_KVM_MAX, by name
- *
- * A kernel without such counters adds none.
+ * @stats_fd: from KVM_GET_STATS_FD
  */
 void vm_stats_add_kvm(struct vm_stats_kvm row[VM_STATS_KVM_MAX],
-		      unsigned int *n, int vcpu_fd);
+		      unsigned int *n, int stats_fd);
 
 /** vm_stats_print() - as a table for humans */
 void vm_stats_print(const struct vm_stats *stats, FILE *out);

@@ -41,10 +41,10 @@ static int nudge_signal(void)
 
 static unsigned int phys_bits(const struct kvm *kvm)
 {
-	for (unsigned int i = 0; i < kvm->supported->head.nent; i++)
-		if (kvm->supported->entry[i].function ==
+	for (unsigned int i = 0; i < kvm->supported->nent; i++)
+		if (kvm->supported->entries[i].function ==
 		    (uint32_t)CPUID_ADDRESS_SIZES)
-			return kvm->supported->entry[i].eax & 0xff;
+			return kvm->supported->entries[i].eax & 0xff;
 	return PHYS_BITS_DEFAULT;
 }
 
@@ -53,24 +53,22 @@ static int set_msrs(const struct vcpu *vcpu, const struct kvm *kvm)
 {
 	uint64_t mask = (BIT64(phys_bits(kvm)) - 1) &
 			~(VM_HIGH_RAM_BASE - VM_PCI_HOLE_BASE - 1);
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[4];
-	} msrs = {
-		.head.nmsrs = 4,
-		.entry = {
-			{ .index = MSR_MISC_ENABLE,
-			  .data = MISC_ENABLE_FAST_STRING },
-			{ .index = MSR_MTRR_BASE0,
-			  .data = VM_PCI_HOLE_BASE | MTRR_UC },
-			{ .index = MSR_MTRR_MASK0, .data = mask | MTRR_VALID },
-			{ .index = MSR_MTRR_DEF_TYPE,
-			  .data = MTRR_ENABLE | MTRR_WB },
-		},
+	const struct kvm_msr_entry entry[] = {
+		{ .index = MSR_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
+		{ .index = MSR_MTRR_BASE0, .data = VM_PCI_HOLE_BASE | MTRR_UC },
+		{ .index = MSR_MTRR_MASK0, .data = mask | MTRR_VALID },
+		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLE | MTRR_WB },
 	};
-	int n = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	/* A header and then the entries. */
+	union {
+		struct kvm_msrs head;
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(entry)];
+	} msrs = { .head.nmsrs = ARRAY_SIZE(entry) };
+	int n;
 
-	return n == 4 ? 0 : n < 0 ? -errno : -EINVAL;
+	memcpy(msrs.room + sizeof(msrs.head), entry, sizeof(entry));
+	n = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
+	return n == ARRAY_SIZE(entry) ? 0 : n < 0 ? -errno : -EINVAL;
 }
 
 int vcpu_create(struct vcpu *vcpu, const struct kvm *kvm, int vm_fd,
@@ -81,6 +79,8 @@ int vcpu_create(struct vcpu *vcpu, const struct kvm *kvm, int vm_fd,
 	vcpu->fd = ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)vcpu->idx);
 	if (vcpu->fd < 0)
 		return -errno;
+	/* Now: while the vCPU runs, its ioctls wait.  An old kernel has none. */
+	vcpu->stats_fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	vcpu->run_size = kvm->run_size;
 	vcpu->run = mmap(NULL, (size_t)vcpu->run_size, PROT_READ | PROT_WRITE,
 			 MAP_SHARED, vcpu->fd, 0);
@@ -104,6 +104,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (vcpu->run)
 		munmap(vcpu->run, (size_t)vcpu->run_size);
 	vcpu->run = NULL;
+	fd_close(&vcpu->stats_fd);
 	fd_close(&vcpu->fd);
 }
 

@@ -38,6 +38,7 @@ struct vcpu {
 	struct vcpu_host *host;
 	unsigned int idx;	/* its number and APIC id */
 	int fd;			/* KVM's; -1: none at the moment */
+	int stats_fd;		/* KVM's counters; -1: none */
 	struct kvm_run *run;	/* shared with KVM */
 	int run_size;		/* bytes of it */
 	pthread_t thread;
@@ -45,7 +46,8 @@ struct vcpu {
 	counter exits[N_VM_EXITS];
 };
 
-/** vcpu_create() - @vcpu->host and idx are set; 0 or -errno */
+/** vcpu_create() - @vcpu->host and idx are set, the rest is 0, descriptors are
+ * -1; 0 or -errno */
 int must_check vcpu_create(struct vcpu *vcpu, const struct kvm *kvm, int vm_fd,
 			   unsigned int n_cpus);
 void vcpu_destroy(struct vcpu *vcpu);

@@ -189,7 +189,7 @@ int vm_create(const struct vm_config *config, struct vm **result)
 	for (unsigned int i = 0; i < config->n_cpus; i++) {
 		vm->cpu[i].host = &vm->cpu_host;
 		vm->cpu[i].idx = i;
-		vm->cpu[i].fd = -1;
+		vm->cpu[i].fd = vm->cpu[i].stats_fd = -1;
 	}
 	err = vm_memory_init(&vm->mem, config->memory);
 	if (err) {

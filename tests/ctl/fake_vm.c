@@ -109,7 +109,8 @@ static bool move(int from, int to)
 	return n > 0;
 }
 
-static int run(struct fake_vm *vm, int signals)
+/* Until the power goes, or whoever is at the other end of a line. */
+static void run(struct fake_vm *vm, int signals)
 {
 	struct signalfd_siginfo info;
 
@@ -122,19 +123,18 @@ static int run(struct fake_vm *vm, int signals)
 		};
 
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
-			return EXIT_ERROR;
+			return;
 		if (fds[0].revents &&
 		    read(signals, &info, sizeof(info)) == sizeof(info)) {
 			/* TERM: the plug; USR1: the guest's poweroff. */
-			kill(vm->guest, SIGKILL);
-			return EXIT_OK;
+			return;
 		}
 		if (fds[1].revents && !move(vm->console_fd, vm->console_fd))
-			return EXIT_ERROR;
+			return;
 		if (fds[2].revents && !move(vm->agent_fd, vm->pty_fd))
-			return EXIT_ERROR;
+			return;
 		if (fds[3].revents && !move(vm->pty_fd, vm->agent_fd))
-			return EXIT_ERROR;
+			return;
 	}
 }
 
@@ -208,6 +208,7 @@ int cmd_vm(int argc, char **argv)
 	    write(vm.console_fd, vm.name, strlen(vm.name)) < 0)
 		return EXIT_ERROR;
 	run(&vm, signals);
+	kill(vm.guest, SIGKILL);
 	waitpid(vm.guest, NULL, 0);
 	api_stop(api);
 	return EXIT_OK;

@@ -40,7 +40,9 @@ static void set_pins(uint32_t set, uint32_t clear)
 static void shift_out(uint32_t val, unsigned int n)
 {
 	while (n--) {
-		set_pins(val >> n & 1 ? EECD_DI : 0, val >> n & 1 ? 0 : EECD_DI);
+		uint32_t di = val >> n & 1 ? EECD_DI : 0;
+
+		set_pins(di, EECD_DI & ~di);
 		set_pins(EECD_SK, 0);
 		set_pins(0, EECD_SK);
 	}
@@ -168,6 +170,7 @@ static void phy_writable_bits(void **state)
 #undef P
 	};
 
+	(void)phy_rd(PHY_STATUS);	/* shows that there was no link once */
 	for (unsigned int i = 0; i < ARRAY_SIZE(regs); i++) {
 		uint16_t before, got;
 

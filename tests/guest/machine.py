@@ -23,6 +23,7 @@ TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get('BACKPLANE_BUILD', TREE / 'build'))
 PROGRAM = os.environ.get('BACKPLANE', str(BUILD / 'backplane'))
 GUEST = pathlib.Path(os.environ.get('BACKPLANE_GUEST_DIR', BUILD / 'guest'))
+os.environ['BACKPLANE_GUEST_DIR'] = str(GUEST)
 BOOT_SECONDS = 120
 EXEC_SECONDS = 60
 EXIT_SECONDS = 60
@@ -140,10 +141,8 @@ class Machine:
         argv = [PROGRAM, 'vm', *args]
         if agent:
             argv += ['--agent', 'unix:' + self.agent_path]
-        environment = dict(os.environ, BACKPLANE_GUEST_DIR=str(GUEST))
         self.process = subprocess.Popen(
-            argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=environment)
+            argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.console = b''
         self.errors = b''
         self.arrived = threading.Condition()

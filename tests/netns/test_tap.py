@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -96,9 +97,8 @@ class Lab:
         return json.loads(body)
 
     def counters(self, host):
-        ports = self.get('/v1/ports')
-        ports = ports.get('ports', ports) if isinstance(ports, dict) else ports
-        return next(p['counters'] for p in ports if p['name'] == host.tap)
+        return next(p['counters'] for p in self.get('/v1/ports')['ports']
+                    if p['name'] == host.tap)
 
 
 @contextlib.contextmanager
@@ -175,7 +175,6 @@ peer.sendall(digest.hexdigest().encode())
 
 def transfer(sender, receiver, to, size, chunk):
     """Send data over TCP and compare what has arrived."""
-    import random
     with receiver.start(sys.executable, '-c', RECEIVE, to) as server:
         try:
             assert server.stdout.readline() == 'ready\n'
@@ -226,12 +225,51 @@ def test_jumbo(tmp_path):
 def test_vlan(lab):
     """Tagged traffic passes, large frames too."""
     for host, addr in ((lab.a, '10.78.0.1'), (lab.b, '10.78.0.2')):
-        ip('-n', host.netns, 'link', 'add', 'link', host.tap, 'name', 'v5',
-           'type', 'vlan', 'id', '5')
+        made = host.run('ip', 'link', 'add', 'link', host.tap, 'name', 'v5',
+                        'type', 'vlan', 'id', '5', check=False)
+        if made.returncode != 0:
+            pytest.skip('needs VLAN devices (8021q)')
         ip('-n', host.netns, 'addr', 'add', addr + '/24', 'dev', 'v5')
         ip('-n', host.netns, 'link', 'set', 'v5', 'up')
     transfer(lab.a, lab.b, '10.78.0.2', 32 << 20, 1 << 20)
     assert lab.counters(lab.b)['rx_frames'] < (32 << 20) / 10000
+
+
+# A tagged frame by hand.  The kernel takes the tag out on its way in and gives
+# it in struct tpacket_auxdata: tci and tpid are its last two halves.
+SEND_TAGGED = '''
+import socket, sys
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind((sys.argv[1], 0))
+sock.send(bytes.fromhex('ffffffffffff' '525400000001' '8100a005' '88b5') +
+          b'tagged' + bytes(40))
+'''
+
+RECEIVE_TAGGED = '''
+import socket, struct, sys
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+sock.bind((sys.argv[1], 3))
+sock.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA
+sock.settimeout(15)
+print('ready', flush=True)
+while True:
+    data, anc, _, _ = sock.recvmsg(2000, 200)
+    if b'tagged' in data:
+        break
+print(data[12:20], *struct.unpack('IIIHHHH', anc[0][2])[5:])
+'''
+
+
+def test_tagged_frame(lab):
+    with lab.b.start(sys.executable, '-c', RECEIVE_TAGGED,
+                     lab.b.tap) as receiver:
+        try:
+            assert receiver.stdout.readline() == 'ready\n'
+            lab.a.run(sys.executable, '-c', SEND_TAGGED, lab.a.tap)
+            said = receiver.communicate(timeout=DEADLINE)[0]
+        finally:
+            receiver.kill()
+    assert said == f"{bytes.fromhex('88b5') + b'tagged'} {0xa005} {0x8100}\n"
 
 
 @pytest.mark.parametrize('reverse', [False, True])
@@ -258,10 +296,7 @@ def test_every_frame_has_one_verdict(lab):
     lab.b.run('ip', 'link', 'set', lab.b.tap, 'down')
     time.sleep(0.1)
     network = lab.get('/v1/networks/default/verdicts')
-    verdicts = network.get('verdicts', network)
-    total = sum(v if isinstance(v, int) else v['count']
-                for v in (verdicts.values() if isinstance(verdicts, dict)
-                          else verdicts))
+    total = sum(v['frames'] for v in network['verdicts'])
     assert total == sum(lab.counters(h)['tx_frames'] for h in (lab.a, lab.b))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A NIC server for each test, and what must be true of it after every one."""
+"""NIC servers, and what must be true of them after every test."""
 import os
 import re
 import signal
@@ -33,6 +33,7 @@ class Server:
         self.paths = [str(directory / f"port{i}") for i in range(N_PORTS)]
         self.log_path = directory / "log"
         self.clients = []
+        self.in_doubt = False  # a test is under way, or has failed
         args = [BACKPLANE, "serve"]
         for i, path in enumerate(self.paths):
             args += ["--port",
@@ -45,6 +46,11 @@ class Server:
     def is_up(self):
         assert self.process.poll() is None, self.log()
         return "serving" in self.log()
+
+    @property
+    def usable(self):
+        """Has it passed every check so far?"""
+        return self.process.poll() is None and not self.in_doubt
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -77,6 +83,7 @@ class Server:
         assert self.process.poll() is None, self.log()
         for client in self.clients:
             client.close()
+        self.clients.clear()
         for port in range(N_PORTS):
             with self.reconnect(port) as client:
                 assert client.read32(0, vfu.CONFIG) == 0x100e8086
@@ -92,18 +99,58 @@ class Server:
         assert not re.search("Sanitizer|runtime error", self.log()), self.log()
 
 
-@pytest.fixture
-def server(tmp_path):
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def new_server(tmp_path_factory):
     if not os.access(BACKPLANE, os.X_OK):
         pytest.skip(f"{BACKPLANE} has not been built")
-    server = Server(tmp_path)
+    return Server(tmp_path_factory.mktemp("serve"))
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """The server of a file's tests; another one after a test has failed."""
+    current = []
+
+    def get():
+        if current and not current[0].usable:
+            current.pop().kill()
+        if not current:
+            current.append(new_server(tmp_path_factory))
+        return current[0]
+
+    yield get
+    for server in current:
+        try:
+            if server.usable:
+                server.stop()
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def server(servers):
+    """Checked after each test."""
+    server = servers()
+    server.in_doubt = True
+    yield server
+    server.check()
+    server.in_doubt = False
+
+
+@pytest.fixture
+def own_server(tmp_path_factory):
+    """A server for one test alone, whose log is this test's."""
+    server = new_server(tmp_path_factory)
     try:
         yield server
         server.check()
         server.stop()
     finally:
-        server.process.kill()
-        server.process.wait()
+        server.kill()
 
 
 @pytest.fixture
@@ -114,8 +161,7 @@ def client(server):
 
 @pytest.fixture
 def refused():
-    """A context in which the server must answer with this errno, and be no
-    worse for it."""
+    """A context in which the server must answer with this errno."""
     def check(errno):
         return pytest.raises(vfu.VfuError, match=re.escape(os.strerror(errno)))
     return check

@@ -13,6 +13,7 @@ RDBAL, RDBAH, RDLEN, RDH, RDT = 0x2800, 0x2804, 0x2808, 0x2810, 0x2818
 TDBAL, TDBAH, TDLEN, TDH, TDT = 0x3800, 0x3804, 0x3808, 0x3810, 0x3818
 EN, UPE, MPE, BAM = 1 << 1, 1 << 3, 1 << 4, 1 << 15
 CTRL_SLU = 1 << 6
+STATUS_LU = 1 << 1
 EOP_IFCS_RS, DD = 0x0b, 1
 COMMAND, MEMORY_AND_MASTER = 4, 6
 
@@ -34,6 +35,10 @@ class Driver:
     def start(self):
         c = self.client
         c.write32(CTRL, c.read32(CTRL) | CTRL_SLU)
+        end = time.monotonic() + 5
+        while not c.read32(STATUS) & STATUS_LU:	# link is being negotiated
+            assert time.monotonic() < end, "no link"
+            time.sleep(0.001)
         for i in range(N_DESC):
             struct.pack_into("=QQ", self.mem.map, RX_RING + 16 * i,
                              RX_BUFS + BUF_SIZE * i, 0)

@@ -7,6 +7,7 @@ from errno import EDQUOT, EEXIST, EINVAL, ENOENT, ENOSPC, EPERM
 import pytest
 
 import vfu
+from conftest import wait_for
 from vfu import PAGE
 
 
@@ -32,7 +33,7 @@ def test_descriptors_are_not_kept(server, client, memory):
     before = server.count_fds()
     for i in range(16):
         client.dma_map(i * PAGE, PAGE, memory.fd, offset=i * PAGE)
-    assert server.count_fds() == before
+    assert wait_for(lambda: server.count_fds() == before)
 
 
 def test_unmap_all(client, memory):

@@ -7,6 +7,7 @@ from errno import EINVAL, EMSGSIZE
 import pytest
 
 import vfu
+from conftest import wait_for
 
 READ_ID = struct.pack("=QII", 0, vfu.CONFIG, 4)
 MAP_PAGE = struct.Struct("=IIQQQ")
@@ -71,7 +72,7 @@ def test_descriptors_with_every_byte(server, client):
         client.send_raw(bytes([byte]), [memory.fd] * 20)
     reply = client.recv()
     assert reply.is_error and reply.errno == EINVAL
-    assert server.count_fds() == before
+    assert wait_for(lambda: server.count_fds() == before)
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, vfu.MAX_DATA + 33, 0x7fffffff,

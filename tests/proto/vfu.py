@@ -11,6 +11,7 @@ import mmap
 import os
 import socket
 import struct
+import time
 
 (VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION_INFO, GET_REGION_IO_FDS,
  GET_IRQ_INFO, SET_IRQS, REGION_READ, REGION_WRITE, DMA_READ, DMA_WRITE,
@@ -110,7 +111,12 @@ class VfuClient:
     def __init__(self, path, negotiate=True, timeout=5):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
-        self.sock.connect(path)
+        while True:
+            try:
+                self.sock.connect(path)
+                break
+            except BlockingIOError:	# too many wait to be accepted
+                time.sleep(0.001)
         self.next_id = 1
         if negotiate:
             self.negotiate()

@@ -86,7 +86,7 @@ struct e1000_state {
 	uint64_t timer_due_ns[E1000_N_TIMERS]; /* 0: not running */
 
 	/* Interrupt */
-	uint64_t irq_next_ns;		/* ITR: no assertion before this */
+	uint64_t irq_last_ns;		/* ITR: the pin last rose; 0: never */
 
 	/* Transmit */
 	struct e1000_txctx tx_ctx[2];	/* last context without, with TSE */

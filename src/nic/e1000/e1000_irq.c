@@ -34,7 +34,7 @@ static bool timer_runs(const struct e1000 *dev, enum e1000_timer_id id)
 void e1000_irq_update(struct e1000 *dev)
 {
 	struct e1000_state *s = dev->state;
-	uint64_t now;
+	uint64_t now, next;
 
 	if (!(s->reg[E1000_ICR] & s->reg[E1000_IMS])) {
 		if (dev->pci.intx_level)
@@ -44,14 +44,15 @@ void e1000_irq_update(struct e1000 *dev)
 	if (dev->pci.intx_level)
 		return;
 	now = worker_now(dev->worker);
-	if (now < s->irq_next_ns) {
-		if (!timer_runs(dev, E1000_TIMER_ITR)) {
+	next = s->irq_last_ns + (uint64_t)s->reg[E1000_ITR] * ITR_UNIT_NS;
+	if (s->irq_last_ns && now < next) {
+		if (!timer_runs(dev, E1000_TIMER_ITR))
 			counter_add(&dev->counters.irq_throttled, 1);
-			e1000_timer_set(dev, E1000_TIMER_ITR, s->irq_next_ns);
-		}
+		if (s->timer_due_ns[E1000_TIMER_ITR] != next)
+			e1000_timer_set(dev, E1000_TIMER_ITR, next);
 		return;
 	}
-	s->irq_next_ns = now + (uint64_t)s->reg[E1000_ITR] * ITR_UNIT_NS;
+	s->irq_last_ns = now;
 	counter_add(&dev->counters.interrupts, 1);
 	pci_set_intx(&dev->pci, true);
 }

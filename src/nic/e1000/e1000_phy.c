@@ -158,7 +158,7 @@ static uint16_t phy_read(struct e1000 *dev, unsigned int reg)
 	 * 22.2.4.2.13). */
 	if (reg == PHY_STATUS && s->phy_link_lost) {
 		val &= (uint16_t)~PHY_STATUS_LINK;
-		s->phy_link_lost = false;
+		s->phy_link_lost = !s->phy_link;
 	}
 	return val;
 }

@@ -106,8 +106,6 @@ static void imc_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 static void itr_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
-	/* The interval that runs was the old one's. */
-	dev->state->irq_next_ns = 0;
 	e1000_irq_update(dev);
 }
 
@@ -280,7 +278,7 @@ void e1000_reset(struct e1000 *dev, enum e1000_reset kind)
 	for (unsigned int id = 0; id < E1000_N_TIMERS; id++)
 		if (id != E1000_TIMER_LINK || !software)
 			e1000_timer_cancel(dev, id);
-	s->irq_next_ns = 0;
+	s->irq_last_ns = 0;
 	memset(s->tx_ctx, 0, sizeof(s->tx_ctx));
 	s->tx_skip = 0;
 	dev->tx.ring = dev->rx.ring = (struct e1000_ring){ 0 };

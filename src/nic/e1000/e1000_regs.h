@@ -20,8 +20,7 @@
  * hook).  Enum, state, dispatch, reset, names and the test that walks every
  * register come from it.
  *
- * reset	value after any reset; where a link, an EEPROM or a strap decides,
- *		what they do not decide
+ * reset	value after any reset, of what a link or an EEPROM does not decide
  * writable	bits that a write can change
  * read hook	value of a read, with its side effect; NULL: what is stored
  * write hook	does the whole write; NULL: the writable bits are stored

@@ -267,7 +267,7 @@ static bool offload_tso(struct frame *frame, const struct e1000_txctx *ctx,
 	snap->tso = true;
 	snap->n_wire = (payload + mss - 1) / mss;
 	snap->wire_len = hdr_len + mss + E1000_CRC_LEN;
-	snap->last_len = hdr_len + payload - (snap->n_wire - 1) * mss + E1000_CRC_LEN;
+	snap->last_len = frame->len - (snap->n_wire - 1) * mss + E1000_CRC_LEN;
 	if (payload > mss) {
 		frame->gso = !tcp ? FRAME_GSO_UDP :
 			ip4 ? FRAME_GSO_TCP4 : FRAME_GSO_TCP6;
@@ -382,7 +382,7 @@ static enum item finish_packet(struct e1000 *dev, struct packet *pkt,
 	/* Without IFCS the driver has put the CRC there itself; frames have
 	 * none. */
 	if (!(pkt->last_lower & TXD_IFCS))
-		pkt->len = pkt->len > E1000_CRC_LEN ? pkt->len - E1000_CRC_LEN : 0;
+		pkt->len -= min_of(pkt->len, (uint32_t)E1000_CRC_LEN);
 	if (!pkt->drop && batch_fill(batch, frame, dev->tx.iov, pkt->n_iov,
 				     pkt->len))
 		pkt->drop = &dev->counters.tx_drop_size;
