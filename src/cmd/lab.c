@@ -63,9 +63,9 @@ static void report(int fd, const char *text)
 	close(fd);
 }
 
-static void started(void *arg)
+static void started(void *arg, const char *failure)
 {
-	report(*(int *)arg, "ok");
+	report(*(int *)arg, failure ? failure : "ok");
 }
 
 /* Leave the terminal: standard error becomes the lab's log. */

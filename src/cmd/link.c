@@ -12,9 +12,9 @@
 static void print_help(FILE *out)
 {
 	fputs("Usage: backplane link [OPTIONS] PORT up|down\n\n"
-	      "Plugs in or pulls the cable of a port, as the guest and its "
-	      "switch see it.\nThe port of a machine's NIC is called "
-	      "MACHINE.N; `backplane show ports` lists all.\n\n"
+	      "Plugs in or pulls the cable of a port, as guest and switch see "
+	      "it.  The port of\na machine's NIC is called MACHINE.N; "
+	      "`backplane show ports` lists all.\n\n"
 	      "Options:\n"
 	      "      --lab NAME  of which lab (default: the only one)\n"
 	      "  -h, --help      this text\n\n"

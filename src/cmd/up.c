@@ -177,7 +177,8 @@ static void say_machine(struct progress *p, unsigned int i, json_t *machine)
 		return;
 	if (!strcmp(p->said[i], state))
 		return;
-	snprintf(p->said[i], sizeof(p->said[i]), "%s", state);
+	p->said[i][0] = '\0';
+	strncat(p->said[i], state, sizeof(p->said[i]) - 1);
 	if (!strcmp(state, "ready"))
 		printf("%s: ready after %.1f s\n", name,
 		       json_real_value(json_object_get(machine,

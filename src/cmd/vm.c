@@ -230,14 +230,14 @@ static bool add_defaults(struct options *o)
 	int n;
 
 	if (!own_kernel) {
-		if (!guest_image_file("", "vmlinux", o->kernel, &error)) {
+		if (!guest_image_file("vmlinux", o->kernel, &error)) {
 			log_err("%s", error.text);
 			return false;
 		}
 		config->kernel = o->kernel;
 	}
 	if (!own_kernel && !config->initrd) {
-		if (!guest_image_file("", "initrd", o->initrd, &error)) {
+		if (!guest_image_file("initrd", o->initrd, &error)) {
 			log_err("%s", error.text);
 			return false;
 		}

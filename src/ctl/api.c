@@ -19,6 +19,7 @@
 
 enum {
 	CONNECTIONS_MAX = 256,	/* at a time; further ones wait */
+	LINGER_MS = 300,	/* for the last replies, at the end */
 	BACKLOG = 64,		/* connections not yet accepted */
 	CONNECTION_MEMORY = 16384, /* for headers, per connection */
 };
@@ -129,8 +130,8 @@ static const int syscall_nrs[] = {
 	__NR_read, __NR_write, __NR_futex, __NR_clock_gettime,
 	__NR_mmap, __NR_munmap, __NR_mprotect, __NR_mremap, __NR_madvise,
 	__NR_brk, __NR_getrandom, __NR_rt_sigprocmask, __NR_set_robust_list,
-	__NR_rseq, __NR_prctl, __NR_restart_syscall, __NR_unlink, __NR_exit,
-	__NR_exit_group, -1
+	__NR_rseq, __NR_prctl, __NR_restart_syscall, __NR_clock_nanosleep,
+	__NR_unlink, __NR_exit, __NR_exit_group, -1
 };
 
 const struct syscall_list api_syscalls = { "control API", syscall_nrs };
@@ -431,10 +432,21 @@ err_free:
 	return err;
 }
 
+static unsigned int connections(const struct api *api)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(
+		api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+
+	return info ? info->num_connections : 0;
+}
+
 void api_stop(struct api *api)
 {
 	if (!api)
 		return;
+	/* The library would cut off what is still being sent. */
+	for (unsigned int ms = 0; ms < LINGER_MS && connections(api); ms += 10)
+		usleep(10000);
 	/* Closes the listening socket as well. */
 	MHD_stop_daemon(api->daemon);
 	unlink(api->path);

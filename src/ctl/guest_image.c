@@ -18,22 +18,19 @@ static bool readable(const char *path, struct lab_error *error)
 	return false;
 }
 
-bool guest_image_file(const char *wanted, const char *name,
-		      char path[LAB_PATH_MAX], struct lab_error *error)
+bool guest_image_file(const char *name, char path[LAB_PATH_MAX],
+		      struct lab_error *error)
 {
 	static const char *const places[] = {
 		"guest", "../share/backplane/guest",
 	};
 	const char *dir = getenv("BACKPLANE_GUEST_DIR");
-	char self[LAB_PATH_MAX];
+	char self[LAB_PATH_MAX], text[LAB_PATH_MAX];
 	ssize_t n;
 
-	if (*wanted) {
-		snprintf(path, LAB_PATH_MAX, "%s", wanted);
-		return readable(path, error);
-	}
 	if (dir && *dir) {
-		snprintf(path, LAB_PATH_MAX, "%.3000s/%s", dir, name);
+		snprintf(text, sizeof(text), "%.3000s/%s", dir, name);
+		strcpy(path, text);
 		return readable(path, error);
 	}
 	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -41,14 +38,15 @@ bool guest_image_file(const char *wanted, const char *name,
 		self[n] = '\0';
 		*strrchr(self, '/') = '\0';
 		for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-			snprintf(path, LAB_PATH_MAX, "%.3000s/%s/%s", self,
+			snprintf(text, sizeof(text), "%.3000s/%s/%s", self,
 				 places[i], name);
+			strcpy(path, text);
 			if (!access(path, R_OK))
 				return true;
 		}
 	}
 	snprintf(error->text, sizeof(error->text),
-		 "there is no guest image (%s): make it with `make guest-image`, or name a kernel and an initrd in the lab file",
+		 "there is no guest image (%s): make it with `make guest-image`, or name a kernel and an initrd",
 		 name);
 	return false;
 }

@@ -9,8 +9,7 @@
 #include "ctl/lab_config.h"
 
 /**
- * guest_image_file() - what to boot
- * @wanted: a path from a lab file, or "" for the image's
+ * guest_image_file() - where one of its files is
  * @name: the image's file, "vmlinux" or "initrd"
  * @path: filled in
  * @error: filled in on failure
@@ -21,8 +20,7 @@
  *
  * Return: can it be read?
  */
-bool must_check guest_image_file(const char *wanted, const char *name,
-				 char path[LAB_PATH_MAX],
+bool must_check guest_image_file(const char *name, char path[LAB_PATH_MAX],
 				 struct lab_error *error);
 
 #endif

@@ -224,7 +224,8 @@ static void fini(struct supervisor *s)
 }
 
 /* From the first child to the last. */
-static int run(struct supervisor *s, void (*started)(void *arg), void *arg)
+static int run(struct supervisor *s,
+	       void (*started)(void *arg, const char *error), void *arg)
 {
 	nfds_t n_fds = FDS_FIXED + s->n_machines * MACHINE_POLLFDS;
 	struct pollfd *fds = calloc(n_fds, sizeof(*fds));
@@ -241,7 +242,7 @@ static int run(struct supervisor *s, void (*started)(void *arg), void *arg)
 		goto out;
 	}
 	start_server(s);
-	started(arg);
+	started(arg, NULL);
 	while (supervise(s, fds))
 		;
 	stop_server(s);
@@ -255,7 +256,25 @@ out:
 	return ret;
 }
 
-int supervisor_run(const struct lab *lab, void (*started)(void *arg), void *arg)
+/* Log and hand over why there is no lab. */
+static void explain(const struct supervisor *s, int err,
+		    void (*started)(void *arg, const char *error), void *arg)
+{
+	char text[RUNDIR_MAX + 128];
+
+	if (err == -ENAMETOOLONG)
+		snprintf(text, sizeof(text),
+			 "the path of the runtime folder %s is too long for sockets; set BACKPLANE_RUNDIR to a shorter one",
+			 s->dir);
+	else
+		snprintf(text, sizeof(text), "cannot supervise the lab: %s",
+			 strerror(-err));
+	log_err("%s", text);
+	started(arg, text);
+}
+
+int supervisor_run(const struct lab *lab,
+		   void (*started)(void *arg, const char *error), void *arg)
 {
 	struct supervisor s = {
 		.lab = lab, .wake_fd = -1, .signal_fd = -1,
@@ -266,13 +285,11 @@ int supervisor_run(const struct lab *lab, void (*started)(void *arg), void *arg)
 	pthread_mutex_init(&s.lock, NULL);
 	child_init(&s.server);
 	ret = init(&s);
+	/* From the start of the API on, run() cannot fail. */
 	if (!ret)
 		ret = run(&s, started, arg);
-	if (ret == -ENAMETOOLONG)
-		log_err("the path of the runtime folder %s is too long for sockets; set BACKPLANE_RUNDIR to a shorter one",
-			s.dir);
-	else if (ret)
-		log_err("cannot supervise the lab: %s", strerror(-ret));
+	if (ret)
+		explain(&s, ret, started, arg);
 	rundir_clean(lab->name, s.keep_logs);
 	fini(&s);
 	return ret;

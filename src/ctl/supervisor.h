@@ -118,11 +118,13 @@ struct supervisor {
 /**
  * supervisor_run() - bring a lab up, serve it until it has gone down
  * @lab: whose folder's lock the caller holds
- * @started: called once the API answers; after a failure it is not
+ * @started: called once, when the API answers, with NULL, or when that has
+ *	failed, with one sentence why
  *
  * Return: 0 or -errno, with a message.
  */
-int must_check supervisor_run(const struct lab *lab, void (*started)(void *arg),
+int must_check supervisor_run(const struct lab *lab,
+			      void (*started)(void *arg, const char *error),
 			      void *arg);
 
 /** supervisor_wake() - have the thread look at wishes; any thread */

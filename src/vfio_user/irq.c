@@ -232,8 +232,9 @@ static int check_set(const struct vfu_irqs *irqs,
 	uint32_t action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 	size_t data_len = len - sizeof(*set);
 
-	if (set->argsz < sizeof(*set) || !is_power_of_two(data) || !is_power_of_two(action) ||
-	    set->flags != (data | action) || set->index >= VFIO_PCI_NUM_IRQS ||
+	if (set->argsz < sizeof(*set) || !is_power_of_two(data) ||
+	    !is_power_of_two(action) || set->flags != (data | action) ||
+	    set->index >= VFIO_PCI_NUM_IRQS ||
 	    !range_within(set->start, set->count, irqs->index[set->index].n))
 		return -EINVAL;
 	/* None at all means one thing only: switch them off. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,7 @@
 #include "pci/pci.h"
 #include "vfio_user/server_internal.h"
 #include "vfio_user/server_syscalls.h"
+#include "vfio_user/version.h"
 
 static const int server_nrs[] = {
 	__NR_accept4, __NR_recvmsg, __NR_sendto, __NR_fcntl, __NR_close,
@@ -291,6 +293,10 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->conn.fd = -1;
 	s->irqs.unmask.fd = -1;
 
+	/* jansson seeds its hash tables from /dev/urandom, at the first object;
+	 * once in the sandbox it could not. */
+	json_object_seed(0);
+	vfu_caps_init();
 	err = dma_init();
 	if (!err)
 		err = eventfd_init();

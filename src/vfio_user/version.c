@@ -52,6 +52,11 @@ static int read_caps(const json_t *root, struct vfu_caps *caps)
 	return 0;
 }
 
+void vfu_caps_init(void)
+{
+	json_object_seed(0);
+}
+
 int vfu_caps_parse(const char *data, size_t len, struct vfu_caps *caps)
 {
 	json_t *root;
@@ -79,7 +84,8 @@ size_t vfu_caps_print(const struct vfu_caps *caps, char *buf, size_t size)
 			 (unsigned long long)caps->max_data_xfer_size,
 			 (unsigned long long)caps->max_dma_maps,
 			 (unsigned long long)caps->pgsizes,
-			 caps->write_multiple ? ",\"write_multiple\":true" : "");
+			 caps->write_multiple ?
+				",\"write_multiple\":true" : "");
 
 	return (size_t)n + 1;
 }

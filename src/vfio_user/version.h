@@ -19,6 +19,13 @@ struct vfu_caps {
 };
 
 /**
+ * vfu_caps_init() - before the sandbox, and before the first parse
+ *
+ * The JSON library opens /dev/urandom for its first object; that is now.
+ */
+void vfu_caps_init(void);
+
+/**
  * vfu_caps_parse() - read a version message's data
  * @len: with the NUL at its end; 0: there is none, the protocol's defaults hold
  * @caps: capabilities that are not named get the protocol's default

@@ -70,7 +70,7 @@ def test_no_lab_is_up(cli):
     assert cli.ok('ps') == 'no lab is up\n'
     assert cli.labs() == []
     assert "lab 'two' is not up" in cli('down', 'two').stderr
-    assert 'cannot be a lab' in cli('down', '--lab', '../x').stderr
+    assert 'cannot be a lab' in cli('ps', '--lab', '../x').stderr
 
 
 @pytest.fixture

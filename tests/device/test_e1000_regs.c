@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Every row of the e1000's register catalogue: reset value, writable bits, side
- * effect of reads, reset kinds; aliases; access sizes; I/O window; config space.
+ * effect of reads, reset kinds; aliases; access sizes; the I/O window; config
+ * space.
  */
 #include "e1000_rig.h"
 

@@ -20,7 +20,7 @@
  * hook).  Enum, state, dispatch, reset, names and the test that walks every
  * register come from it.
  *
- * reset	value after any reset, of what a link or an EEPROM does not decide
+ * reset	value after any reset, of what neither link nor EEPROM decides
  * writable	bits that a write can change
  * read hook	value of a read, with its side effect; NULL: what is stored
  * write hook	does the whole write; NULL: the writable bits are stored

@@ -121,7 +121,9 @@ static void connect_client(void)
 
 static int setup(void **state)
 {
-	struct vfu_server_config config = { .dev = &t.toy.pci, .listen_fd = -1 };
+	struct vfu_server_config config = {
+		.dev = &t.toy.pci, .listen_fd = -1,
+	};
 
 	memset(&t, 0, sizeof(t));
 	t.now = 1000;
@@ -477,7 +479,8 @@ static void truncated_memory_ends_the_connection(void **state)
 	int mem = memfd_create("m", 0);
 	uint8_t buf[64];
 
-	assert_int_equal(dma_init(), 0);	/* cmocka has taken the signal */
+	/* Again: cmocka has taken the signal for itself. */
+	assert_int_equal(dma_init(), 0);
 	assert_int_equal(ftruncate(mem, 0x1000), 0);
 	send_fds(buf, put(buf, 1, VFU_DMA_MAP, 0, &map, sizeof(map)), &mem, 1);
 	run();
