@@ -40,7 +40,7 @@ static const char default_cmdline[] =
 
 static const char usage[] =
 	"Usage: backplane vm [OPTIONS]\n\n"
-	"Run one virtual machine: a PC whose network cards are vfio-user servers'.\n\n"
+	"Run one virtual machine; vfio-user servers are its network cards.\n\n"
 	"  --kernel FILE       ELF vmlinux with a PVH note, or bzImage\n"
 	"  --initrd FILE       initial RAM disk\n"
 	"                      (default for both: the project's guest image)\n"
@@ -51,17 +51,19 @@ static const char usage[] =
 	"  --nic vfio-user:PATH[,slot=N]\n"
 	"                      a card served at that socket; again for more;\n"
 	"                      PCI slot 2 to 31 (default: the next from 3 on)\n"
-	"  --console SPEC      stdio (default), pty, none, unix:PATH, file:PATH\n"
+	"  --console SPEC      stdio (default), pty, none, unix:PATH or\n"
+	"                      file:PATH\n"
 	"  --agent SPEC        the second serial port; unix:PATH, or as above\n"
 	"  --api PATH          control API on a UNIX socket\n"
 	"  --name NAME         for people and messages\n"
 	"  --no-reboot         end when the guest resets itself\n"
-	"  --stats             print exit statistics at the end (SIGUSR1: now)\n"
+	"  --stats             print exit statistics at the end\n"
+	"                      (SIGUSR1: now)\n"
 	"  --help              this text\n\n"
 	"On a terminal, Ctrl-A X ends the machine, Ctrl-A H helps.\n\n"
-	"Exit status: 0 the guest powered off, or reset itself with --no-reboot,\n"
-	"or Ctrl-A X; 1 it could not be set up; 2 usage; 3 the guest died;\n"
-	"130, 143: SIGINT, SIGTERM (as if the power were cut).\n";
+	"Exit status: 0 the guest powered off, or reset itself with\n"
+	"--no-reboot, or Ctrl-A X; 1 it could not be set up; 2 usage;\n"
+	"3 the guest died; 130, 143: SIGINT, SIGTERM (the power is cut).\n";
 
 /* What the command line says. */
 struct options {

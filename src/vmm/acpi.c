@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/byteorder.h"
-#include "dsdt.hex"		/* dsdt_aml_code[], from dsdt.asl */
+#include "vmm/dsdt.hex"	/* dsdt_aml_code[], from dsdt.asl */
 #include "vmm/irq.h"
 #include "vmm/legacy.h"
 
@@ -124,7 +124,8 @@ enum {
 	LATENCY_NONE = 0x0fff,		/* no C2, no C3 */
 	BOOT_LEGACY_DEVICES = BIT(0), BOOT_NO_VGA = BIT(2),
 	BOOT_NO_ASPM = BIT(4),
-	FADT_WBINVD = BIT(0), FADT_PROC_C1 = BIT(2), FADT_NO_PWR_BUTTON = BIT(4),
+	FADT_WBINVD = BIT(0), FADT_PROC_C1 = BIT(2),
+	FADT_NO_PWR_BUTTON = BIT(4),
 	FADT_NO_SLP_BUTTON = BIT(5), FADT_NO_FIX_RTC = BIT(6),
 	FADT_RESET_REG = BIT(10),
 

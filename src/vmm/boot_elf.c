@@ -20,7 +20,8 @@ enum {
 
 #define START_INFO_MAGIC 0x336ec578u
 
-struct pvh_start_info {		/* xen/include/public/arch-x86/hvm/start_info.h */
+/* Xen's public/arch-x86/hvm/start_info.h. */
+struct pvh_start_info {
 	le32 magic;
 	le32 version;
 	le32 flags;
@@ -105,7 +106,7 @@ static int load_segment(struct vm_memory *mem, const struct boot_file *file,
 
 	if (ph->p_filesz > ph->p_memsz ||
 	    !range_within(ph->p_offset, ph->p_filesz, file->len))
-		return bad(file, "a segment lies outside the file (truncated?)");
+		return bad(file, "a segment is not in the file (truncated?)");
 	if (!ph->p_memsz)
 		return 0;
 	if (ph->p_paddr < BOOT_KERNEL_MIN_GPA)

@@ -27,6 +27,19 @@ void irq_fini(struct irq *irq)
 	irq->msi = NULL;
 }
 
+static void add_msi(struct kvm_irq_routing *table, unsigned int gsi,
+		    const struct irq_msi *msi)
+{
+	table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+		.gsi = gsi, .type = KVM_IRQ_ROUTING_MSI,
+		.u.msi = {
+			.address_lo = (uint32_t)msi->addr,
+			.address_hi = (uint32_t)(msi->addr >> 32),
+			.data = msi->data,
+		},
+	};
+}
+
 static void add_pin(struct kvm_irq_routing *table, unsigned int gsi,
 		    unsigned int chip, unsigned int pin)
 {
@@ -56,17 +69,7 @@ int irq_commit(struct irq *irq)
 				i == 0 ? IRQ_PIT_GSI : i);
 	for (unsigned int i = 0; i < irq->n_msi; i++)
 		if (irq->msi[i].used)
-			table->entries[table->nr++] =
-				(struct kvm_irq_routing_entry){
-				.gsi = IRQ_MSI_BASE + i,
-				.type = KVM_IRQ_ROUTING_MSI,
-				.u.msi = {
-					.address_lo = (uint32_t)irq->msi[i].addr,
-					.address_hi =
-						(uint32_t)(irq->msi[i].addr >> 32),
-					.data = irq->msi[i].data,
-				},
-			};
+			add_msi(table, IRQ_MSI_BASE + i, &irq->msi[i]);
 	if (ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, table) < 0)
 		err = -errno;
 	free(table);

@@ -204,7 +204,7 @@ static void set_leaf(const struct kvm *kvm, struct kvm_cpuid_entry2 *e,
 		if (n > 1)
 			e->edx |= EDX_HTT;
 		break;
-	case 0x4:		/* Intel caches: cores in 31:26, sharing 25:14 */
+	case 0x4:	/* Intel caches: cores in 31:26, sharing 25:14 */
 		if (!(e->eax & 0x1f))
 			break;
 		e->eax &= 0x3fff;

@@ -16,7 +16,7 @@ enum { KVM_CPUID_MAX = 256 };
 
 struct kvm {
 	int fd;				/* /dev/kvm */
-	int run_size;			/* bytes of a struct kvm_run's mapping */
+	int run_size;			/* bytes of a mapped struct kvm_run */
 	unsigned int max_cpus;
 	bool tsc_deadline;		/* the local APIC timer has that mode */
 	struct kvm_cpuid2 *supported;	/* room for KVM_CPUID_MAX leaves */
@@ -27,7 +27,8 @@ int must_check kvm_open(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
 /** kvm_create_vm() - a machine with RAM, without interrupt chips; fd, -errno */
-int must_check kvm_create_vm(const struct kvm *kvm, const struct vm_memory *mem);
+int must_check kvm_create_vm(const struct kvm *kvm,
+			     const struct vm_memory *mem);
 
 /** kvm_set_cpuid() - what CPUID tells on vCPU @cpu of @n_cpus; 0 or -errno */
 int must_check kvm_set_cpuid(const struct kvm *kvm, int vcpu_fd,

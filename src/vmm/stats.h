@@ -22,7 +22,7 @@
 	R(SHUTDOWN, KVM_EXIT_SHUTDOWN, "triple fault")			\
 	R(FAIL_ENTRY, KVM_EXIT_FAIL_ENTRY, "the processor refused the guest") \
 	R(INTERNAL, KVM_EXIT_INTERNAL_ERROR, "KVM could not go on")	\
-	R(SYSTEM_EVENT, KVM_EXIT_SYSTEM_EVENT, "shutdown, reset or crash call") \
+	R(SYSTEM_EVENT, KVM_EXIT_SYSTEM_EVENT, "shutdown, reset, crash") \
 	R(OTHER, -1, "any other")
 
 enum vm_exit {

@@ -79,7 +79,7 @@ int vcpu_create(struct vcpu *vcpu, const struct kvm *kvm, int vm_fd,
 	vcpu->fd = ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)vcpu->idx);
 	if (vcpu->fd < 0)
 		return -errno;
-	/* Now: while the vCPU runs, its ioctls wait.  An old kernel has none. */
+	/* Now: later its ioctls wait for the guest.  -1 from old kernels. */
 	vcpu->stats_fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
 	vcpu->run_size = kvm->run_size;
 	vcpu->run = mmap(NULL, (size_t)vcpu->run_size, PROT_READ | PROT_WRITE,

@@ -24,8 +24,8 @@ enum { VM_N_COMS = 2 };
 
 /* What has been asked of the main loop; the first wins. */
 enum vm_request {
-	VM_REQUEST_NONE, VM_REQUEST_POWER_OFF, VM_REQUEST_RESET, VM_REQUEST_DIED,
-	VM_REQUEST_STOP,
+	VM_REQUEST_NONE, VM_REQUEST_POWER_OFF, VM_REQUEST_RESET,
+	VM_REQUEST_DIED, VM_REQUEST_STOP,
 };
 
 /* A serial port and the host's end of its line. */

@@ -59,6 +59,7 @@ class Agent:
     def send(self, kind, stream, payload=b''):
         head = struct.pack('<BBHH', SYNC, kind, stream, len(payload))
         head += struct.pack('<H', sum(head) ^ 0xffff)
+        self.sock.settimeout(None)
         self.sock.sendall(head + payload)
 
     def receive(self, deadline):
