@@ -46,7 +46,7 @@ test-native: deps build guest-image
 
 demo: deps
 	@$(MAKE) --no-print-directory build guest-image
-	@tools/kvm-host tools/demo
+	@tools/kvm-host -r tools/demo
 
 bench: deps
 	@$(MAKE) --no-print-directory build guest-image

@@ -9,7 +9,7 @@
 /* Exit statuses common to all commands. */
 enum {
 	EXIT_OK = 0,
-	EXIT_ERROR = 1,		/* it could not be done; one sentence said why */
+	EXIT_ERROR = 1,		/* not done; one sentence said why */
 	EXIT_USAGE = 2,		/* the command line was not understood */
 };
 

@@ -23,7 +23,7 @@ enum port_kind {
 
 struct port_spec {
 	enum port_kind kind;
-	char where[128];	/* socket path or interface name; "" for an fd */
+	char where[128];	/* socket path, interface; "": fd */
 	int fd;			/* stream:fd=N; -1: none */
 	char model[32];		/* NIC model; default "e1000" */
 	char name[64];		/* of the port; "": made from `where` */

@@ -35,10 +35,10 @@ static json_t *devices_json(const struct vm_stats *stats)
 	json_t *o = json_object();
 
 	for (unsigned int i = 0; i < stats->n_devs; i++)
-		json_object_set_new(o, stats->dev[i].name,
-			json_pack("{s:I, s:I}",
-				  "reads", (json_int_t)stats->dev[i].n_reads,
-				  "writes", (json_int_t)stats->dev[i].n_writes));
+		json_object_set_new(o, stats->dev[i].name, json_pack(
+			"{s:I, s:I}",
+			"reads", (json_int_t)stats->dev[i].n_reads,
+			"writes", (json_int_t)stats->dev[i].n_writes));
 	return o;
 }
 
