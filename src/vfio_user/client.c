@@ -382,7 +382,7 @@ static int negotiate(struct vfu_client *c, const char *path)
 	struct {
 		struct vfu_version v;
 		char json[VFU_VERSION_JSON_MAX];
-	} out = { { VFU_MAJOR, VFU_MINOR }, "" }, in;
+	} out = { { VFU_MAJOR, VFU_MINOR }, "" }, in = { { 0, 0 }, "" };
 	struct vfu_caps caps = {
 		.max_msg_fds = 1,
 		.max_data_xfer_size = VFU_MAX_DATA,
