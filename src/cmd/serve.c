@@ -267,8 +267,9 @@ static int run(struct nic_server *server, const struct serve_options *o,
 	if (!ret && o->sandbox)
 		ret = enter_sandbox();
 	if (!ret) {
-		log_info("serving %u ports on %u networks", server->n_ports,
-			 server->n_nets);
+		log_info("serving %u port%s on %u network%s", server->n_ports,
+			 server->n_ports == 1 ? "" : "s", server->n_nets,
+			 server->n_nets == 1 ? "" : "s");
 		/* A signal's number, or -1 with EINTR after a stop. */
 		while (sigwaitinfo(signals, NULL) < 0)
 			;
