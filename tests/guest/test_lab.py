@@ -23,7 +23,8 @@ def backplane(*args, **kw):
 
 def ok(*args):
     result = backplane(*args)
-    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.returncode == 0, (result.stdout[-1000:] + result.stderr +
+                                    backplane('ps').stdout)
     return result.stdout
 
 
