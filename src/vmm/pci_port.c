@@ -201,6 +201,10 @@ void pci_port_config_written(struct pci_bridge *port, unsigned int off,
 void pci_port_reset(struct pci_bridge *port)
 {
 	port->event = false;
+	/* A slot that firmware finds a card in is on, which is how a driver
+	 * takes it over. */
+	set_bits(port, SLOT_CONTROL, PCI_EXP_SLTCTL_PIC, port->present ?
+		 PCI_EXP_SLTCTL_PWR_IND_ON : PCI_EXP_SLTCTL_PWR_IND_OFF);
 	set_bits(port, SLOT_STATUS, PCI_EXP_SLTSTA_PDS,
 		 port->present ? PCI_EXP_SLTSTA_PDS : 0);
 	set_bits(port, LINK_STATUS, PCI_EXP_LNKSTA_DLLLA,

@@ -93,14 +93,15 @@ static int compare(const void *a, const void *b)
 
 static struct wants find_wants(struct setup *s, struct pci_bus *bus, int pool);
 
-/* A bridge's window: what is behind it, or a granule for a card to come. */
+/* A bridge's window: what is behind it; at a root port at least a granule, for
+ * a card to come. */
 static void want_window(struct setup *s, struct wants *w,
 			struct pci_function *fn, int pool)
 {
 	struct wants behind = find_wants(s, &fn->bridge->secondary, pool);
 	uint64_t granule = pools[pool].granule;
 
-	if (fn->bridge->is_port && !fn->bridge->present &&
+	if (fn->bridge->is_port && !behind.size &&
 	    (pool != POOL_IO || fn->bridge->spare_io))
 		behind.size = granule;
 	if (behind.size)
