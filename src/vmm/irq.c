@@ -172,6 +172,18 @@ void irq_msi_set(struct irq *irq, unsigned int gsi, uint64_t addr,
 	irq->msi[gsi - IRQ_MSI_BASE] = (struct irq_msi){ addr, data, true };
 }
 
+void irq_msi_send(struct irq *irq, uint64_t addr, uint32_t data)
+{
+	struct kvm_msi msi = {
+		.address_lo = (uint32_t)addr,
+		.address_hi = (uint32_t)(addr >> 32),
+		.data = data,
+	};
+
+	if (irq->vm_fd >= 0)
+		(void)ioctl(irq->vm_fd, KVM_SIGNAL_MSI, &msi);
+}
+
 int irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on)
 {
 	struct kvm_irqfd irqfd = {

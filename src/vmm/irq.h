@@ -5,7 +5,7 @@
  *
  *	GSI 0-15	ISA interrupts, at the PICs and the I/O APIC alike; the
  *			PIT's IRQ 0 is the I/O APIC's input 2
- *	GSI 16-23	I/O APIC only; unused
+ *	GSI 16-23	I/O APIC only; INTx pins of the pcie board
  *	GSI 24...	message signalled interrupts, one for each vector of a
  *			NIC that has such
  *
@@ -89,6 +89,9 @@ int must_check irq_msi_alloc(struct irq *irq, unsigned int n);
 /** irq_msi_set() - the message of a GSI from irq_msi_alloc(); then commit */
 void irq_msi_set(struct irq *irq, unsigned int gsi, uint64_t addr,
 		 uint32_t data);
+
+/** irq_msi_send() - carry out a message once, without a GSI */
+void irq_msi_send(struct irq *irq, uint64_t addr, uint32_t data);
 
 /** irq_msi_fd() - let @fd signal that GSI, or no longer */
 int must_check irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on);
