@@ -370,6 +370,12 @@ bool pci_bar_addr(const struct pci_dev *dev, unsigned int bar, uint64_t *addr)
 		(le32_load(reg) & PCI_ROM_ADDRESS_ENABLE);
 }
 
+void pci_quiesced(struct pci_dev *dev)
+{
+	if (dev->quiesced)
+		dev->quiesced(dev);
+}
+
 bool pci_bus_master(const struct pci_dev *dev)
 {
 	return (command(dev) & PCI_COMMAND_MASTER) && pci_powered(dev);

@@ -101,6 +101,18 @@ struct pci_dev_ops {
 	void (*reset)(struct pci_dev *dev, enum pci_reset kind);
 
 	/**
+	 * quiesce - stop the data path: a reset is to come, or memory to go
+	 *
+	 * Return: true: it has stopped, no DMA is under way; false: it will
+	 * have within a second, and pci_quiesced() says so.  NULL: nothing
+	 * runs outside the home worker, so it is always quiet.
+	 */
+	bool (*quiesce)(struct pci_dev *dev);
+
+	/** resume - what quiesce was called for is done; NULL: as quiesce */
+	void (*resume)(struct pci_dev *dev);
+
+	/**
 	 * dma_changed - the guest's memory map is about to change
 	 *
 	 * Called before an unmap and after a map, between batches: drop every
@@ -125,6 +137,23 @@ struct pci_state {
 	uint32_t n_msix;		/* vectors in it */
 	uint8_t config[PCI_CONFIG_EXT_SIZE];
 	uint8_t model[] cache_aligned;	/* ops->state_size bytes */
+};
+
+/* A part of a memory BAR that a host may map into its guest: its byte @off is
+ * that of the file.  Accesses to it do not reach the model any more. */
+struct pci_bar_window {
+	unsigned int bar;
+	int fd;				/* the same for all of a BAR */
+	uint64_t off, len;		/* whole pages */
+};
+
+/* A place where only that something was written counts, not what: a host may
+ * have it signal an eventfd in the place of calling bar_write(). */
+struct pci_doorbell {
+	unsigned int bar;
+	int fd;				/* eventfd, the model's */
+	uint64_t off;
+	uint32_t len;			/* of a write that counts; 0: any */
 };
 
 /* Where the MSI-X table lies. */
@@ -153,9 +182,17 @@ struct pci_dev {
 	struct pci_msix_place msix_place;
 	struct msix msix;		/* in the state block */
 
+	/* Other ways to reach BARs, set by the model if it has any. */
+	const struct pci_bar_window *windows;
+	unsigned int n_windows;
+	const struct pci_doorbell *doorbells;
+	unsigned int n_doorbells;
+
 	struct dma_space *dma;		/* the client's memory; NULL: none */
 	const struct pci_irq_ops *irq;	/* set by the host; NULL: nobody */
 	void *host;			/* the host's own */
+	void (*quiesced)(struct pci_dev *dev);	/* the host's: quiesce, which
+						 * returned false, is done */
 	bool intx_level;		/* what the device last asked for */
 	bool level_sent;		/* by MSI, since it has been high */
 };
@@ -317,6 +354,10 @@ void pci_msi_message(const struct pci_dev *dev, unsigned int vec,
 /** pci_msi_retry() - the host listens to more vectors now: signal those that
  * are pending */
 void pci_msi_retry(struct pci_dev *dev);
+
+/** pci_quiesced() - the data path has stopped, after a quiesce that said it
+ * would; on the home worker */
+void pci_quiesced(struct pci_dev *dev);
 
 /** pci_bus_master() - may the function reach memory (and signal MSI)? */
 bool pci_bus_master(const struct pci_dev *dev);

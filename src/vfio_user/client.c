@@ -22,11 +22,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "mem/dma.h"
-#include "vfio_user/protocol.h"
+#include "vfio_user/client_internal.h"
 #include "vfio_user/version.h"
 
 enum { TIMEOUT_S = 5, ERRNO_MAX = 4095 };
@@ -42,25 +41,6 @@ struct pending {
 	size_t reply_max;	/* bytes there */
 	size_t reply_len;	/* bytes that came */
 	pthread_cond_t wake;	/* done, or become the reader */
-};
-
-struct vfu_client {
-	int fd;				/* connected socket */
-	struct vfu_region regions[VFIO_PCI_NUM_REGIONS];
-	unsigned int irqs[VFIO_PCI_NUM_IRQS];	/* vectors of each index */
-	uint64_t max_data;		/* bytes of one access */
-
-	pthread_mutex_t send_lock;	/* one message at a time */
-	pthread_mutex_t lock;		/* all up to rx */
-	struct list pending;		/* struct pending */
-	uint16_t last_id;		/* of a message */
-	bool has_reader;		/* somebody receives */
-	bool dead;			/* the connection is over */
-
-	struct {			/* the reader's */
-		uint8_t *buf;		/* VFU_MESSAGE_MAX bytes */
-		size_t len;		/* bytes in it */
-	} rx;
 };
 
 /* ---- sending ---- */
@@ -217,19 +197,60 @@ static int take_messages(struct vfu_client *c)
 	return err;
 }
 
+/* Keep what is wanted, close what is not. */
+static void take_fds(struct vfu_client *c, struct msghdr *msg)
+{
+	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m;
+	     m = CMSG_NXTHDR(msg, m)) {
+		size_t n = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(m) + i * sizeof(fd), sizeof(fd));
+			if (c->rx.n_fds < VFU_MAX_FDS)
+				c->rx.fds[c->rx.n_fds++] = fd;
+			else
+				fd_close(&fd);
+		}
+	}
+}
+
+void vfu_client_drop_fds(struct vfu_client *c)
+{
+	for (unsigned int i = 0; i < c->rx.n_fds; i++)
+		fd_close(&c->rx.fds[i]);
+	c->rx.n_fds = 0;
+}
+
 /*
- * Receive once, as the reader.  Descriptors a server might send are of no use
- * to us: without room for them the kernel closes them.
+ * Receive once, as the reader.  Descriptors are of use only while the device is
+ * looked up: otherwise, without room for them, the kernel closes them.
  */
 static int receive(struct vfu_client *c)
 {
-	ssize_t n = recv(c->fd, c->rx.buf + c->rx.len,
-			 VFU_MESSAGE_MAX - c->rx.len, 0);
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
+	} control;
+	struct iovec iov = { c->rx.buf + c->rx.len,
+			     VFU_MESSAGE_MAX - c->rx.len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
+	if (c->rx.want_fds) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = sizeof(control.buf);
+	}
+	n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n <= 0)
 		return -ENOTCONN;
+	if (c->rx.want_fds)
+		take_fds(c, &msg);
 	c->rx.len += (size_t)n;
 	return take_messages(c);
 }
@@ -292,19 +313,6 @@ static int wait_reply(struct vfu_client *c, struct pending *p)
 
 /* ---- requests ---- */
 
-/* A message: what to send and what comes back. */
-struct request {
-	uint16_t command;
-	const void *body;	/* fixed part of the payload */
-	size_t body_len;	/* its bytes */
-	const void *data;	/* what follows it, or NULL */
-	size_t data_len;	/* its bytes */
-	int fd;			/* sent along; -1: none */
-	void *reply;		/* payload of the reply */
-	size_t reply_min;	/* bytes it must have */
-	size_t reply_max;	/* bytes there is room for */
-};
-
 static bool id_in_use(struct vfu_client *c, uint16_t id)
 {
 	struct pending *p;
@@ -334,7 +342,7 @@ static int enlist(struct vfu_client *c, struct pending *p)
 	return err;
 }
 
-static int send_request(struct vfu_client *c, const struct request *r,
+static int send_request(struct vfu_client *c, const struct vfu_request *r,
 			uint16_t id, uint32_t flags)
 {
 	struct vfu_header h = {
@@ -352,8 +360,8 @@ static int send_request(struct vfu_client *c, const struct request *r,
 	return send_message(c, iov, ARRAY_SIZE(iov), r->fd);
 }
 
-/* Send and wait; the reply's length must be right. */
-static int call(struct vfu_client *c, const struct request *r, size_t *len)
+int vfu_client_call(struct vfu_client *c, const struct vfu_request *r,
+		    size_t *len)
 {
 	struct pending p = {
 		.command = r->command,
@@ -377,19 +385,20 @@ static int call(struct vfu_client *c, const struct request *r, size_t *len)
 
 /* ---- connecting ---- */
 
-static int negotiate(struct vfu_client *c, const char *path)
+static int negotiate(struct vfu_client *c, const char *path,
+		     struct vfu_session *session)
 {
 	struct {
 		struct vfu_version v;
 		char json[VFU_VERSION_JSON_MAX];
 	} out = { { VFU_MAJOR, VFU_MINOR }, "" }, in = { { 0, 0 }, "" };
 	struct vfu_caps caps = {
-		.max_msg_fds = 1,
+		.max_msg_fds = VFU_MAX_FDS,
 		.max_data_xfer_size = VFU_MAX_DATA,
 		.max_dma_maps = 65535,
 		.pgsizes = VFU_PGSIZES,
 	};
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_VERSION, .fd = -1,
 		.body = &out, .reply = &in,
 		.reply_min = sizeof(in.v), .reply_max = sizeof(in),
@@ -397,9 +406,13 @@ static int negotiate(struct vfu_client *c, const char *path)
 	size_t len;
 	int err;
 
+	if (session) {
+		caps.has_session = true;
+		strcpy(caps.session, session->name);
+	}
 	r.body_len = sizeof(out.v) +
 		vfu_caps_print(&caps, out.json, sizeof(out.json));
-	err = call(c, &r, &len);
+	err = vfu_client_call(c, &r, &len);
 	if (err == -ENOTCONN) {
 		log_err("%s: the server closed the connection; it may have "
 			"another client", path);
@@ -414,54 +427,9 @@ static int negotiate(struct vfu_client *c, const char *path)
 		return err == -ENOMEM ? err : -EPROTO;
 	}
 	c->max_data = min_of(caps.max_data_xfer_size, (uint64_t)VFU_MAX_DATA);
+	if (session)
+		strcpy(session->name, caps.session);
 	return 0;
-}
-
-/* What regions and interrupts there are.  One the server knows nothing of is
- * one that is not there. */
-static int look_up(struct vfu_client *c)
-{
-	struct vfu_device_info info = { .argsz = sizeof(info) };
-	struct request r = {
-		.command = VFU_GET_INFO, .fd = -1,
-		.body = &info, .body_len = sizeof(info),
-		.reply = &info, .reply_min = sizeof(info),
-		.reply_max = sizeof(info),
-	};
-	int err = call(c, &r, NULL);
-
-	if (!err && !(info.flags & VFIO_DEVICE_FLAGS_PCI))
-		err = -EPROTO;
-	for (uint32_t i = 0; !err && i < min_of(info.n_regions,
-				(uint32_t)VFIO_PCI_NUM_REGIONS); i++) {
-		struct vfio_region_info region = {
-			.argsz = sizeof(region), .index = i,
-		};
-
-		r.command = VFU_GET_REGION_INFO;
-		r.body = r.reply = &region;
-		r.body_len = r.reply_min = r.reply_max = sizeof(region);
-		err = call(c, &r, NULL);
-		if (!err)
-			c->regions[i] = (struct vfu_region){ region.size,
-							     region.flags };
-		if (err != -ENOTCONN)
-			err = 0;
-	}
-	for (uint32_t i = 0; !err && i < min_of(info.n_irqs,
-				(uint32_t)VFIO_PCI_NUM_IRQS); i++) {
-		struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = i };
-
-		r.command = VFU_GET_IRQ_INFO;
-		r.body = r.reply = &irq;
-		r.body_len = r.reply_min = r.reply_max = sizeof(irq);
-		err = call(c, &r, NULL);
-		if (!err)
-			c->irqs[i] = irq.count;
-		if (err != -ENOTCONN)
-			err = 0;
-	}
-	return err;
 }
 
 static int open_socket(const char *path, int *out)
@@ -489,7 +457,8 @@ static int open_socket(const char *path, int *out)
 	return 0;
 }
 
-int vfu_client_connect(const char *path, struct vfu_client **client)
+static int connect_to(const char *path, struct vfu_session *session,
+		      struct vfu_client **client)
 {
 	struct vfu_client *c = calloc(1, sizeof(*c));
 	int err;
@@ -497,15 +466,17 @@ int vfu_client_connect(const char *path, struct vfu_client **client)
 	if (!c)
 		return -ENOMEM;
 	c->fd = -1;
+	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
+		c->regions[i].fd = -1;
 	list_init(&c->pending);
 	pthread_mutex_init(&c->send_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
 	c->rx.buf = malloc(VFU_MESSAGE_MAX);
 	err = c->rx.buf ? open_socket(path, &c->fd) : -ENOMEM;
 	if (!err)
-		err = negotiate(c, path);
+		err = negotiate(c, path, session);
 	if (!err)
-		err = look_up(c);
+		err = vfu_client_look_up(c);
 	if (err) {
 		vfu_client_close(c);
 		return err;
@@ -514,11 +485,28 @@ int vfu_client_connect(const char *path, struct vfu_client **client)
 	return 0;
 }
 
+int vfu_client_connect(const char *path, struct vfu_client **client)
+{
+	return connect_to(path, NULL, client);
+}
+
+int vfu_client_connect_session(const char *path, struct vfu_session *session,
+			       struct vfu_client **client)
+{
+	return connect_to(path, session, client);
+}
+
 void vfu_client_close(struct vfu_client *client)
 {
 	if (!client)
 		return;
 	fd_close(&client->fd);
+	vfu_client_drop_fds(client);
+	for (unsigned int i = 0; i < client->n_fds; i++)
+		fd_close(&client->fds[i]);
+	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
+		fd_close(&client->regions[i].fd);
+	free(client->doorbells);
 	pthread_mutex_destroy(&client->send_lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client->rx.buf);
@@ -538,9 +526,16 @@ bool vfu_client_connected(const struct vfu_client *client)
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
 					   unsigned int index)
 {
-	static const struct vfu_region none;
+	static const struct vfu_region none = { .fd = -1 };
 
 	return index < VFIO_PCI_NUM_REGIONS ? &client->regions[index] : &none;
+}
+
+const struct vfu_doorbell *
+vfu_client_doorbells(const struct vfu_client *client, unsigned int *n)
+{
+	*n = client->n_doorbells;
+	return client->doorbells;
 }
 
 unsigned int vfu_client_irqs(const struct vfu_client *client,
@@ -561,7 +556,7 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 	} small;
 	size_t reply_len = sizeof(a) + len;
 	uint8_t *reply = (uint8_t *)&small;
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_REGION_READ, .fd = -1,
 		.body = &a, .body_len = sizeof(a),
 		.reply_min = reply_len, .reply_max = reply_len,
@@ -575,7 +570,7 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 	if (!reply)
 		return -ENOMEM;
 	r.reply = reply;
-	err = call(client, &r, NULL);
+	err = vfu_client_call(client, &r, NULL);
 	if (!err)
 		memcpy(buf, reply + sizeof(a), len);
 	if (reply != (uint8_t *)&small)
@@ -587,7 +582,7 @@ int vfu_client_write(struct vfu_client *client, unsigned int index,
 		     uint64_t off, const void *buf, uint32_t len, bool posted)
 {
 	struct vfu_region_access a = { off, index, len }, reply;
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_REGION_WRITE, .fd = -1,
 		.body = &a, .body_len = sizeof(a),
 		.data = buf, .data_len = len,
@@ -598,7 +593,7 @@ int vfu_client_write(struct vfu_client *client, unsigned int index,
 	if (!len || len > client->max_data)
 		return -EINVAL;
 	if (!posted)
-		return call(client, &r, NULL);
+		return vfu_client_call(client, &r, NULL);
 	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
 		return -ENOTCONN;
 	return send_request(client, &r, 0, VFU_NO_REPLY);
@@ -615,12 +610,12 @@ int vfu_client_map(struct vfu_client *client, uint64_t iova, uint64_t len,
 			(prot & DMA_WRITE ? VFU_DMA_WRITABLE : 0),
 		.offset = offset, .addr = iova, .size = len,
 	};
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_DMA_MAP, .fd = fd,
 		.body = &map, .body_len = sizeof(map),
 	};
 
-	return call(client, &r, NULL);
+	return vfu_client_call(client, &r, NULL);
 }
 
 int vfu_client_unmap(struct vfu_client *client, uint64_t iova, uint64_t len)
@@ -628,13 +623,13 @@ int vfu_client_unmap(struct vfu_client *client, uint64_t iova, uint64_t len)
 	struct vfu_dma_unmap unmap = {
 		.argsz = sizeof(unmap), .addr = iova, .size = len,
 	}, reply;
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_DMA_UNMAP, .fd = -1,
 		.body = &unmap, .body_len = sizeof(unmap),
 		.reply = &reply, .reply_max = sizeof(reply),
 	};
 
-	return call(client, &r, NULL);
+	return vfu_client_call(client, &r, NULL);
 }
 
 /* ---- interrupts, reset ---- */
@@ -646,12 +641,12 @@ static int set_irqs(struct vfu_client *c, unsigned int index, uint32_t flags,
 		.argsz = sizeof(set), .flags = flags, .index = index,
 		.start = start, .count = count,
 	};
-	struct request r = {
+	struct vfu_request r = {
 		.command = VFU_SET_IRQS, .fd = fd,
 		.body = &set, .body_len = sizeof(set),
 	};
 
-	return call(c, &r, NULL);
+	return vfu_client_call(c, &r, NULL);
 }
 
 int vfu_client_set_irqs(struct vfu_client *client, unsigned int index,
@@ -671,7 +666,7 @@ int vfu_client_set_irqs(struct vfu_client *client, unsigned int index,
 
 int vfu_client_reset(struct vfu_client *client)
 {
-	struct request r = { .command = VFU_RESET, .fd = -1 };
+	struct vfu_request r = { .command = VFU_RESET, .fd = -1 };
 
-	return call(client, &r, NULL);
+	return vfu_client_call(client, &r, NULL);
 }

@@ -10,6 +10,10 @@
  * If the server goes away, every call fails at once with -ENOTCONN (reads give
  * all ones to the guest, as a card pulled out).
  *
+ * A region may have windows, to be mapped into the guest, and doorbells, whose
+ * writes may be made an eventfd's; both are looked up when the connection is
+ * made.
+ *
  * Threads: any, unless said otherwise.
  */
 #ifndef VFIO_USER_CLIENT_H
@@ -18,12 +22,37 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vfio_user/protocol.h"
 
 struct vfu_client;
+
+enum { VFU_CLIENT_WINDOWS_MAX = 8, VFU_CLIENT_DOORBELLS_MAX = 256 };
+
+/* A part of a region that is memory. */
+struct vfu_window {
+	uint64_t off, len;	/* in the region, which it is within */
+};
 
 struct vfu_region {
 	uint64_t size;		/* bytes; 0: not there */
 	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_* of <linux/vfio.h> */
+	int fd;			/* of the windows; -1: there are none */
+	uint64_t fd_offset;	/* where the region begins in it */
+	unsigned int n_windows;	/* which can be mapped */
+	struct vfu_window window[VFU_CLIENT_WINDOWS_MAX];
+};
+
+/* A write there may be an eventfd's. */
+struct vfu_doorbell {
+	unsigned int index;	/* of the region */
+	int fd;			/* shared by several, maybe; the client's */
+	uint64_t off;		/* in the region, which it is within */
+	uint32_t len;		/* of the write: 1, 2, 4, 8; 0: any */
+};
+
+/* A session's name, see server.h; empty: none. */
+struct vfu_session {
+	char name[VFU_SESSION_LEN + 1];
 };
 
 /* vfio-user / VFIO PCI region and irq indexes (<linux/vfio.h>). */
@@ -37,6 +66,17 @@ struct vfu_region {
  */
 int must_check vfu_client_connect(const char *path, struct vfu_client **client);
 
+/**
+ * vfu_client_connect_session() - the same, and be able to come back
+ * @session: the one to come back to, or empty; then the one that holds
+ *
+ * Return: 0 or -errno; if @session is the same as before, the function is as it
+ * was left, but for memory and interrupts, which have to be given again.
+ */
+int must_check vfu_client_connect_session(const char *path,
+					  struct vfu_session *session,
+					  struct vfu_client **client);
+
 void vfu_client_close(struct vfu_client *client);
 
 bool vfu_client_connected(const struct vfu_client *client);
@@ -44,6 +84,10 @@ bool vfu_client_connected(const struct vfu_client *client);
 /** vfu_client_region() - size and flags of a region, known since connect */
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
 					   unsigned int index);
+
+/** vfu_client_doorbells() - *@n of them, known since connect */
+const struct vfu_doorbell *
+vfu_client_doorbells(const struct vfu_client *client, unsigned int *n);
 
 /** vfu_client_irqs() - number of interrupts of an index, known since connect */
 unsigned int vfu_client_irqs(const struct vfu_client *client,

@@ -5,7 +5,9 @@
  * what the fields mean together.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/log.h"
 #include "pci/pci.h"
@@ -20,6 +22,8 @@ struct message {
 				 * over are set to -1 */
 	uint8_t *reply;		/* VFU_PAYLOAD_MAX bytes for the answer */
 	size_t reply_len;	/* bytes of it, set by the handler */
+	int reply_fds[VFU_MAX_FDS];	/* to go along, the device's */
+	unsigned int n_reply_fds;	/* of them */
 };
 
 struct message_type {
@@ -38,6 +42,34 @@ static void dma_changed(struct vfu_server *s)
 }
 
 /* ---- version ---- */
+
+/* A name that nobody can guess. */
+static void new_session(char session[VFU_SESSION_LEN + 1])
+{
+	uint8_t bytes[VFU_SESSION_LEN / 2];
+
+	session[0] = '\0';
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(session + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* Does the client come back to what it left?  Otherwise that has an end. */
+static void start_session(struct vfu_server *s, const struct vfu_caps *theirs,
+			  struct vfu_caps *ours)
+{
+	bool same = s->session[0] && !strcmp(theirs->session, s->session);
+
+	if (s->session[0] && !same)
+		pci_dev_reset(s->dev, PCI_RESET_POWER_ON);
+	if (!same)
+		s->session[0] = '\0';
+	if (!same && theirs->has_session)
+		new_session(s->session);
+	ours->has_session = s->session[0];
+	strcpy(ours->session, s->session);
+}
 
 static int do_version(struct vfu_server *s, struct message *m)
 {
@@ -65,6 +97,9 @@ static int do_version(struct vfu_server *s, struct message *m)
 	if (!(theirs.pgsizes & VFU_PGSIZES))
 		return -EINVAL;
 	ours.write_multiple = theirs.write_multiple;
+	s->max_fds = (unsigned int)min_of(theirs.max_msg_fds,
+					  (uint64_t)VFU_MAX_FDS);
+	start_session(s, &theirs, &ours);
 	v.minor = VFU_MINOR;
 	memcpy(m->reply, &v, sizeof(v));
 	m->reply_len = sizeof(v) +
@@ -154,17 +189,51 @@ static uint64_t region_size(const struct vfu_server *s, uint32_t index)
 	return 0;
 }
 
+/* Which parts of a region can be mapped: written behind the info, if there is
+ * room in the reply the client expects; returns the bytes that takes. */
+static uint32_t put_windows(const struct vfu_server *s, uint32_t index,
+			    uint32_t room, struct message *m)
+{
+	struct vfio_region_info_cap_sparse_mmap cap = {
+		.header = { VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0 },
+	};
+	uint8_t *at = m->reply + sizeof(struct vfio_region_info) + sizeof(cap);
+	uint32_t len;
+
+	for (unsigned int i = 0; i < s->dev->n_windows; i++)
+		cap.nr_areas += s->dev->windows[i].bar == index;
+	len = (uint32_t)(sizeof(cap) + cap.nr_areas *
+			 sizeof(struct vfio_region_sparse_mmap_area));
+	if (!cap.nr_areas || s->max_fds < 1)
+		return 0;
+	if (len > room)
+		return len;
+	memcpy(at - sizeof(cap), &cap, sizeof(cap));
+	for (unsigned int i = 0; i < s->dev->n_windows; i++) {
+		const struct pci_bar_window *w = &s->dev->windows[i];
+		struct vfio_region_sparse_mmap_area area = { w->off, w->len };
+
+		if (w->bar != index)
+			continue;
+		memcpy(at, &area, sizeof(area));
+		at += sizeof(area);
+		m->reply_fds[0] = w->fd;
+		m->n_reply_fds = 1;
+	}
+	return len;
+}
+
 static int do_get_region_info(struct vfu_server *s, struct message *m)
 {
 	struct vfio_region_info info;
-	uint32_t index;
+	uint32_t index, argsz, caps_len;
 
 	memcpy(&info, m->data, sizeof(info));
 	index = info.index;
-	if (info.argsz < sizeof(info) || index >= VFIO_PCI_NUM_REGIONS)
+	argsz = info.argsz;
+	if (argsz < sizeof(info) || index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
 	info = (struct vfio_region_info){
-		.argsz = sizeof(info),
 		.index = index,
 		.size = region_size(s, index),
 	};
@@ -172,23 +241,68 @@ static int do_get_region_info(struct vfu_server *s, struct message *m)
 		info.flags = VFIO_REGION_INFO_FLAG_READ;
 	if (info.size && index != VFIO_PCI_ROM_REGION_INDEX)
 		info.flags |= VFIO_REGION_INFO_FLAG_WRITE;
-	memcpy(m->reply, &info, sizeof(info));
+	caps_len = put_windows(s, index, argsz - (uint32_t)sizeof(info), m);
+	info.argsz = (uint32_t)sizeof(info) + caps_len;
 	m->reply_len = sizeof(info);
+	if (caps_len)
+		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	/* If there was no room, it asks again with as much as we say. */
+	if (m->n_reply_fds) {
+		info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
+		info.cap_offset = sizeof(info);
+		m->reply_len += caps_len;
+	}
+	memcpy(m->reply, &info, sizeof(info));
 	return 0;
 }
 
-/* No region can be reached through descriptors: an empty list. */
+/* The place of a descriptor among those that go along; -1: no room. */
+static int reply_fd(const struct vfu_server *s, struct message *m, int fd)
+{
+	for (unsigned int i = 0; i < m->n_reply_fds; i++)
+		if (m->reply_fds[i] == fd)
+			return (int)i;
+	if (m->n_reply_fds >= s->max_fds)
+		return -1;
+	m->reply_fds[m->n_reply_fds] = fd;
+	return (int)m->n_reply_fds++;
+}
+
+/* Doorbells, as many as there is room for descriptors: writes to the others
+ * come as messages. */
 static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
 {
 	struct vfu_region_io_fds io;
+	size_t len = sizeof(io);
+	uint32_t argsz;
 
 	memcpy(&io, m->data, sizeof(io));
-	if (io.argsz < sizeof(io) || io.flags || io.count ||
+	argsz = io.argsz;
+	if (argsz < sizeof(io) || io.flags || io.count ||
 	    io.index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
-	io.argsz = sizeof(io);
+	for (unsigned int i = 0; i < s->dev->n_doorbells; i++) {
+		const struct pci_doorbell *bell = &s->dev->doorbells[i];
+		struct vfu_io_fd sub = {
+			.offset = bell->off, .size = bell->len,
+			.type = VFU_IO_FD_EVENTFD,
+		};
+		int at = bell->bar == io.index ? reply_fd(s, m, bell->fd) : -1;
+
+		if (at < 0)
+			continue;
+		sub.fd_index = (uint32_t)at;
+		memcpy(m->reply + len, &sub, sizeof(sub));
+		len += sizeof(sub);
+		io.count++;
+	}
+	io.argsz = (uint32_t)len;
+	if (len > argsz) {	/* as above */
+		m->n_reply_fds = 0;
+		len = sizeof(io);
+	}
 	memcpy(m->reply, &io, sizeof(io));
-	m->reply_len = sizeof(io);
+	m->reply_len = len;
 	return 0;
 }
 
@@ -446,39 +560,76 @@ int vfu_message_refuse(struct vfu_server *server, int err)
 	return answer(server, err, 0);
 }
 
+/* Carry out what has been checked, and answer it. */
+static int carry_out(struct vfu_server *s, const struct message_type *t,
+		     int err)
+{
+	struct message m = {
+		.data = s->conn.payload,
+		.len = s->conn.payload_len,
+		.fds = &s->conn.fds,
+		.reply = vfu_conn_reply_space(&s->conn),
+	};
+	int end = 0;
+
+	if (!m.reply)
+		return -ENOBUFS;
+	if (!err && t->quiesce)
+		dma_changed(s);
+	if (!err)
+		err = t->handle(s, &m);
+	if (!err && m.n_reply_fds &&
+	    !(s->conn.header.flags & VFU_NO_REPLY)) {
+		end = vfu_conn_attach(&s->conn, m.reply_fds, m.n_reply_fds);
+		if (end)
+			return end;
+	}
+	/* No version in common: nothing can follow. */
+	if (err == -EPROTONOSUPPORT)
+		end = err;
+	err = answer(s, err, m.reply_len);
+	return err ? err : end;
+}
+
+static const struct message_type *type_of(const struct vfu_conn *conn)
+{
+	return conn->header.command < VFU_N_COMMANDS ?
+		&types[conn->header.command] : NULL;
+}
+
 int vfu_message_handle(struct vfu_server *server)
 {
+	const struct pci_dev_ops *ops = server->dev->ops;
 	struct vfu_conn *conn = &server->conn;
-	unsigned int command = conn->header.command;
-	const struct message_type *t = command < VFU_N_COMMANDS ?
-		&types[command] : NULL;
-	struct message m = {
-		.data = conn->payload,
-		.len = conn->payload_len,
-		.fds = &conn->fds,
-		.reply = vfu_conn_reply_space(conn),
-	};
-	bool is_version = command == VFU_VERSION;
+	const struct message_type *t = type_of(conn);
+	bool is_version = conn->header.command == VFU_VERSION;
+	bool quiesce;
 	int err;
 
 	counter_add(&server->stats.messages, 1);
-	if (!m.reply)
-		return -ENOBUFS;
 	if (server->phase == VFU_PHASE_HELLO && !is_version) {
-		err = answer(server, -EPROTO, 0);
+		err = vfu_message_refuse(server, -EPROTO);
 		return err ? err : -EPROTO;
 	}
 	err = check(conn, t);
 	if (!err && server->phase == VFU_PHASE_READY && is_version)
 		err = -EINVAL;
-	if (!err && t->quiesce)
-		dma_changed(server);
-	if (!err)
-		err = t->handle(server, &m);
-	/* No version in common: nothing can follow. */
-	if (err == -EPROTONOSUPPORT) {
-		err = answer(server, err, 0);
-		return err ? err : -EPROTONOSUPPORT;
+	quiesce = !err && t->quiesce;
+	if (quiesce && ops->quiesce && !ops->quiesce(server->dev)) {
+		server->waiting = true;
+		return 0;
 	}
-	return answer(server, err, m.reply_len);
+	err = carry_out(server, t, err);
+	if (quiesce && ops->resume)
+		ops->resume(server->dev);
+	return err;
+}
+
+int vfu_message_go_on(struct vfu_server *server)
+{
+	int err = carry_out(server, type_of(&server->conn), 0);
+
+	if (server->dev->ops->resume)
+		server->dev->ops->resume(server->dev);
+	return err;
 }

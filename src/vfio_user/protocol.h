@@ -50,6 +50,7 @@ enum {
 	VFU_MAX_DATA = 1 << 20,		/* `count` of a data transfer */
 	VFU_PGSIZES = 4096,		/* of DMA maps */
 	VFU_VERSION_JSON_MAX = 4096,	/* bytes of version data we read */
+	VFU_SESSION_LEN = 32,		/* characters of a session's name */
 };
 
 /* In front of every message. */
@@ -107,6 +108,24 @@ struct vfu_region_io_fds {
 	uint32_t count;		/* of sub-regions that follow in a reply */
 };
 static_assert(sizeof(struct vfu_region_io_fds) == 16, "wire format");
+
+/* A sub-region whose writes can be an eventfd's. */
+struct vfu_io_fd {
+	uint64_t offset;	/* in the region */
+	uint64_t size;		/* of a write; 0: any */
+	uint32_t fd_index;	/* of the descriptors that come along */
+	uint32_t type;		/* VFU_IO_FD_EVENTFD */
+	uint32_t flags;		/* KVM_IOEVENTFD_FLAG_* */
+	uint32_t padding;
+	uint64_t datamatch;	/* with KVM_IOEVENTFD_FLAG_DATAMATCH */
+};
+static_assert(sizeof(struct vfu_io_fd) == 40, "wire format");
+
+enum { VFU_IO_FD_EVENTFD = 0 };
+
+static_assert(sizeof(struct vfio_region_info_cap_sparse_mmap) == 16 &&
+	      sizeof(struct vfio_region_sparse_mmap_area) == 16,
+	      "wire format");
 
 /* REGION_READ and REGION_WRITE; data follows in a write and a read's reply. */
 struct vfu_region_access {

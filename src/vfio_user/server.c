@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,7 +25,7 @@
 
 static const int server_nrs[] = {
 	__NR_accept4, __NR_recvmsg, __NR_sendto, __NR_fcntl, __NR_close,
-	__NR_unlink,
+	__NR_unlink, __NR_sendmsg, __NR_getrandom,
 	/* base/eventfd.h: the clients' interrupts */
 	__NR_io_submit, __NR_io_getevents, __NR_preadv2, __NR_readlink,
 	-1,
@@ -75,22 +74,41 @@ static void irq_signalled(struct vfu_irqs *irqs)
 
 /* ---- a connection ---- */
 
-/* Nothing of this client may be reached any more once this returns. */
+/* The client has gone and the function is quiet: let go of its memory, and of
+ * what it did to the function, unless it may come back to that. */
+static void forget_client(struct vfu_server *s)
+{
+	s->phase = VFU_PHASE_NONE;
+	if (s->dev->ops->dma_changed)
+		s->dev->ops->dma_changed(s->dev);
+	if (!s->session[0])
+		pci_dev_reset(s->dev, PCI_RESET_POWER_ON);
+	dma_space_clear(s->dma);
+	if (s->dev->ops->resume)
+		s->dev->ops->resume(s->dev);
+}
+
+/* Once this returns the client is not told anything any more; its memory is let
+ * go of then, or as soon as the function is quiet. */
 static void disconnect(struct vfu_server *s)
 {
-	if (s->phase == VFU_PHASE_NONE)
+	bool quiet;
+
+	if (s->phase == VFU_PHASE_NONE || s->phase == VFU_PHASE_LEAVING)
 		return;
-	s->phase = VFU_PHASE_NONE;
+	s->phase = VFU_PHASE_LEAVING;
 	worker_remove_poller(s->worker, &s->memory_check);
 	worker_remove_watch(s->worker, &s->client);
 	vfu_conn_close(&s->conn);
 	s->client.fd = -1;
 	s->wants_output = false;
 	vfu_irqs_clear(&s->irqs);
-	if (s->dev->ops->dma_changed)
-		s->dev->ops->dma_changed(s->dev);
-	pci_dev_reset(s->dev, PCI_RESET_POWER_ON);
-	dma_space_clear(s->dma);
+	/* It may be stopping already, because of a message. */
+	quiet = !s->waiting &&
+		(!s->dev->ops->quiesce || s->dev->ops->quiesce(s->dev));
+	s->waiting = false;
+	if (quiet)
+		forget_client(s);
 }
 
 /* The client is cut off because of @err, with one message; or has gone. */
@@ -134,6 +152,8 @@ static int serve_one(struct vfu_server *s)
 	if (ret <= 0)
 		return ret;
 	ret = vfu_message_handle(s);
+	if (s->waiting)
+		return 0;
 	if (!ret && dma_space_broken(s->dma))
 		ret = -EFAULT;
 	vfu_conn_done(&s->conn);
@@ -159,6 +179,10 @@ static bool client_ready(struct watch *watch, uint32_t events)
 
 	if (events & EPOLLOUT)
 		ret = vfu_conn_flush(&s->conn) ? : 1;
+	if (s->waiting && ret > 0) {
+		update_output(s);
+		return false;
+	}
 	/* A message in our buffer is not left there: no event will come. */
 	while (ret > 0 && (n < MESSAGES_PER_TURN ||
 			   vfu_conn_buffered(&s->conn))) {
@@ -175,6 +199,27 @@ static bool client_ready(struct watch *watch, uint32_t events)
 	}
 	update_output(s);
 	return n;
+}
+
+/* What was asked for by a message, or by disconnect(), can be done now. */
+static void dev_quiesced(struct pci_dev *dev)
+{
+	struct vfu_server *s = dev->host;
+	int ret;
+
+	if (s->phase == VFU_PHASE_LEAVING) {
+		forget_client(s);
+		return;
+	}
+	if (!s->waiting)
+		return;
+	s->waiting = false;
+	ret = vfu_message_go_on(s);
+	vfu_conn_done(&s->conn);
+	if (ret)
+		drop_client(s, ret);
+	else	/* no event will come for what is in our buffer */
+		client_ready(&s->client, 0);
 }
 
 int vfu_server_attach(struct vfu_server *s, int fd)
@@ -194,6 +239,7 @@ int vfu_server_attach(struct vfu_server *s, int fd)
 		return err;
 	}
 	worker_add_poller(s->worker, &s->memory_check);
+	s->max_fds = 1;
 	s->phase = VFU_PHASE_HELLO;
 	counter_add(&s->stats.connections, 1);
 	return 0;
@@ -222,6 +268,8 @@ static bool listener_ready(struct watch *watch, uint32_t events)
 	struct vfu_server *s = container_of(watch, struct vfu_server, listener);
 	unsigned int n;
 
+	if (s->phase == VFU_PHASE_LEAVING)
+		return false;
 	for (n = 0; n < ACCEPTS_PER_TURN; n++) {
 		int fd = accept4(watch->fd, NULL, NULL,
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -293,9 +341,6 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->conn.fd = -1;
 	s->irqs.unmask.fd = -1;
 
-	/* jansson seeds its hash tables from /dev/urandom, at the first object;
-	 * once in the sandbox it could not. */
-	json_object_seed(0);
 	vfu_caps_init();
 	err = dma_init();
 	if (!err)
@@ -312,6 +357,7 @@ int vfu_server_create(const struct vfu_server_config *config,
 		s->dev->dma = s->dma;
 		s->dev->irq = &irq_ops;
 		s->dev->host = s;
+		s->dev->quiesced = dev_quiesced;
 		pci_dev_reset(s->dev, PCI_RESET_POWER_ON);
 		err = start_listening(s, config);
 	}
@@ -328,6 +374,9 @@ void vfu_server_destroy(struct vfu_server *s)
 	if (!s)
 		return;
 	disconnect(s);
+	/* Nothing runs any more, or will, with its worker stopped. */
+	if (s->phase == VFU_PHASE_LEAVING)
+		forget_client(s);
 	if (s->listening)
 		worker_remove_watch(s->worker, &s->listener);
 	fd_close(&s->listener.fd);
@@ -338,6 +387,7 @@ void vfu_server_destroy(struct vfu_server *s)
 		s->dev->dma = NULL;
 		s->dev->irq = NULL;
 		s->dev->host = NULL;
+		s->dev->quiesced = NULL;
 	}
 	dma_space_destroy(s->dma);
 	vfu_irqs_fini(&s->irqs);
@@ -348,7 +398,7 @@ void vfu_server_destroy(struct vfu_server *s)
 
 bool vfu_server_connected(const struct vfu_server *server)
 {
-	return server->phase != VFU_PHASE_NONE;
+	return server->phase > VFU_PHASE_LEAVING;
 }
 
 const struct vfu_server_stats *vfu_server_stats(const struct vfu_server *s)

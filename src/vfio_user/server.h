@@ -5,7 +5,12 @@
  * Protocol: QEMU docs/interop/vfio-user.rst (version 0.0).  One client at a
  * time; a second connection is accepted and closed at once with one message.
  * When a client goes away, DMA and interrupts stop, the memory map is cleared
- * and the function gets a power-on reset; the socket goes on listening.
+ * and the function gets a power-on reset; the socket goes on listening.  A
+ * client that asked for a session (see version.h) may come back to it: then the
+ * reset is spared, and it has but to give its memory and eventfds again.
+ *
+ * DMA_UNMAP and DEVICE_RESET are answered once the function is quiet (see
+ * pci_dev_ops.quiesce); messages behind them wait.
  *
  * A client that breaks the protocol gets an error reply where a reply is due,
  * and is disconnected only where the stream itself cannot be followed any more.

@@ -14,6 +14,8 @@
 /* What is known of a client. */
 enum vfu_phase {
 	VFU_PHASE_NONE,		/* there is none */
+	VFU_PHASE_LEAVING,	/* it has gone, but the function is not quiet
+				 * yet; the next one has to wait */
 	VFU_PHASE_HELLO,	/* connected: only VERSION may come */
 	VFU_PHASE_READY,	/* negotiated: everything but VERSION */
 };
@@ -36,6 +38,11 @@ struct vfu_server {
 	struct poller memory_check;	/* while connected: is dma broken? */
 	struct vfu_conn conn;		/* messages and replies */
 	bool wants_output;		/* EPOLLOUT is asked for */
+	bool waiting;			/* the message in conn is carried out
+					 * once the function is quiet */
+	unsigned int max_fds;		/* the client takes with one message */
+	/* The client comes back to the state it left by this name; "": no. */
+	char session[VFU_SESSION_LEN + 1];
 	struct vfu_irqs irqs;		/* the client's eventfds */
 };
 
@@ -52,6 +59,10 @@ int must_check vfu_server_attach(struct vfu_server *server, int fd);
  * Return: 0, or -errno: the connection is to be closed.
  */
 int must_check vfu_message_handle(struct vfu_server *server);
+
+/** vfu_message_go_on() - the function is quiet: carry out the message that was
+ * waiting for that, and answer it; as vfu_message_handle() */
+int must_check vfu_message_go_on(struct vfu_server *server);
 
 /** vfu_message_refuse() - answer it with an error, if an answer is due */
 int must_check vfu_message_refuse(struct vfu_server *server, int err);

@@ -56,6 +56,7 @@ void vfu_conn_close(struct vfu_conn *conn)
 	conn->n_header = conn->n_payload = conn->payload_len = 0;
 	conn->n_next = 0;
 	conn->out_head = conn->out_tail = 0;
+	conn->n_out_fds = 0;
 }
 
 /* Take the descriptors out of @msg: all of them are ours now. */
@@ -197,6 +198,7 @@ uint8_t *vfu_conn_reply_space(struct vfu_conn *conn)
 		memmove(conn->out, conn->out + conn->out_head,
 			conn->out_tail - conn->out_head);
 		conn->out_tail -= conn->out_head;
+		conn->out_fds_at -= conn->out_head;
 		conn->out_head = 0;
 	}
 	if (VFU_OUT_MAX - conn->out_tail < VFU_MESSAGE_MAX)
@@ -219,12 +221,54 @@ int vfu_conn_reply(struct vfu_conn *conn, int err, size_t len)
 	return vfu_conn_flush(conn);
 }
 
+int vfu_conn_attach(struct vfu_conn *conn, const int *fds, unsigned int n)
+{
+	if (conn->n_out_fds)
+		return -ENOBUFS;
+	memcpy(conn->out_fds, fds, n * sizeof(*fds));
+	conn->n_out_fds = n;
+	conn->out_fds_at = conn->out_tail;
+	return 0;
+}
+
+/* Send from out_head on, up to where descriptors have to come along, or with
+ * them; as send(). */
+static ssize_t send_some(struct vfu_conn *conn)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
+	} control = { 0 };
+	bool here = conn->n_out_fds && conn->out_fds_at == conn->out_head;
+	size_t end = conn->n_out_fds && !here ? conn->out_fds_at :
+		conn->out_tail;
+	struct iovec iov = { conn->out + conn->out_head,
+			     end - conn->out_head };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t len = conn->n_out_fds * sizeof(int);
+	ssize_t n;
+
+	if (here) {
+		struct cmsghdr *cmsg;
+
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_SPACE(len);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(len);
+		memcpy(CMSG_DATA(cmsg), conn->out_fds, len);
+	}
+	n = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0 && here)
+		conn->n_out_fds = 0;
+	return n;
+}
+
 int vfu_conn_flush(struct vfu_conn *conn)
 {
 	while (vfu_conn_pending(conn)) {
-		ssize_t n = send(conn->fd, conn->out + conn->out_head,
-				 conn->out_tail - conn->out_head,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_some(conn);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -45,6 +45,9 @@ struct vfu_conn {
 	uint8_t *out;		/* VFU_OUT_MAX bytes */
 	size_t out_head;	/* first byte not sent yet */
 	size_t out_tail;	/* end of what is to be sent */
+	int out_fds[VFU_MAX_FDS];	/* to go with byte out_fds_at */
+	unsigned int n_out_fds;		/* of them; 0: none, or sent */
+	size_t out_fds_at;		/* of out */
 };
 
 /* Two of the largest replies: a client further behind than one is cut off. */
@@ -89,6 +92,15 @@ uint8_t *vfu_conn_reply_space(struct vfu_conn *conn);
  * Return: 0 (sent, or kept until the socket takes it) or -errno.
  */
 int must_check vfu_conn_reply(struct vfu_conn *conn, int err, size_t len);
+
+/**
+ * vfu_conn_attach() - let descriptors go with the next reply
+ * @fds: @n of them, at most VFU_MAX_FDS; they have to stay open
+ *
+ * Return: 0, or -ENOBUFS: those of a reply before wait still.
+ */
+int must_check vfu_conn_attach(struct vfu_conn *conn, const int *fds,
+			       unsigned int n);
 
 /** vfu_conn_flush() - send what has been kept; 0 or -errno */
 int must_check vfu_conn_flush(struct vfu_conn *conn);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <jansson.h>
 
 /* The protocol's own defaults, for what the other side does not name. */
@@ -37,6 +38,23 @@ static int get_bool(const json_t *caps, const char *key, bool *out)
 	return 0;
 }
 
+/* What is no name of ours, or too long for one, is as good as none. */
+static int get_session(const json_t *caps, struct vfu_caps *out)
+{
+	const json_t *v = json_object_get(caps, "backplane_session");
+	const char *name = json_string_value(v);
+
+	if (!v)
+		return 0;
+	if (!name)
+		return -EINVAL;
+	out->has_session = true;
+	if (strlen(name) <= VFU_SESSION_LEN &&
+	    strspn(name, "0123456789abcdef") == strlen(name))
+		strcpy(out->session, name);
+	return 0;
+}
+
 static int read_caps(const json_t *root, struct vfu_caps *caps)
 {
 	const json_t *c = json_object_get(root, "capabilities");
@@ -47,7 +65,8 @@ static int read_caps(const json_t *root, struct vfu_caps *caps)
 	    get_number(c, "max_data_xfer_size", &caps->max_data_xfer_size) ||
 	    get_number(c, "max_dma_maps", &caps->max_dma_maps) ||
 	    get_number(c, "pgsizes", &caps->pgsizes) ||
-	    get_bool(c, "write_multiple", &caps->write_multiple))
+	    get_bool(c, "write_multiple", &caps->write_multiple) ||
+	    get_session(c, caps))
 		return -EINVAL;
 	return 0;
 }
@@ -79,13 +98,16 @@ size_t vfu_caps_print(const struct vfu_caps *caps, char *buf, size_t size)
 {
 	int n = snprintf(buf, size, "{\"capabilities\":{"
 			 "\"max_msg_fds\":%llu,\"max_data_xfer_size\":%llu,"
-			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s}}",
+			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s%s}}",
 			 (unsigned long long)caps->max_msg_fds,
 			 (unsigned long long)caps->max_data_xfer_size,
 			 (unsigned long long)caps->max_dma_maps,
 			 (unsigned long long)caps->pgsizes,
 			 caps->write_multiple ?
-				",\"write_multiple\":true" : "");
+				",\"write_multiple\":true" : "",
+			 caps->has_session ? ",\"backplane_session\":\"" : "",
+			 caps->has_session ? caps->session : "",
+			 caps->has_session ? "\"" : "");
 
 	return (size_t)n + 1;
 }

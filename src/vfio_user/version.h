@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vfio_user/protocol.h"
 
 struct vfu_caps {
 	uint64_t max_msg_fds;		/* descriptors in one message */
@@ -16,6 +17,10 @@ struct vfu_caps {
 	uint64_t max_dma_maps;		/* ranges at a time */
 	uint64_t pgsizes;		/* page sizes of ranges, or'ed */
 	bool write_multiple;		/* REGION_WRITE_MULTI is known */
+	/* Our own: the state of a function outlives a connection, for a client
+	 * that names the session when it comes back. */
+	bool has_session;		/* the name is there, may be empty */
+	char session[VFU_SESSION_LEN + 1];
 };
 
 /**

@@ -324,6 +324,117 @@ static void refuses_other_protocols(void **state)
 	unlink(address.sun_path);
 }
 
+/* ---- windows, doorbells, sessions ---- */
+
+static void reconnect(void)
+{
+	vfu_client_close(t.client);
+	for (int i = 0; vfu_client_connect(t.path, &t.client); i++) {
+		assert_true(i < 1000);
+		usleep(1000);
+	}
+}
+
+static void finds_windows_and_doorbells(void **state)
+{
+	int mem = memfd_create("window", 0), bell = eventfd(0, EFD_NONBLOCK);
+	const struct vfu_region *region;
+	const struct vfu_doorbell *bells;
+	unsigned int n;
+	uint64_t count;
+	char byte;
+
+	assert_int_equal(ftruncate(mem, TOY_BAR_SIZE), 0);
+	bells = vfu_client_doorbells(t.client, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(vfu_client_region(t.client, TOY_MSIX_BAR)->fd, -1);
+	/* The second is outside its region: no client need believe it. */
+	t.toy.windows[0] = (struct pci_bar_window){ TOY_MSIX_BAR, mem, 0x400,
+						    0x200 };
+	t.toy.windows[1] = (struct pci_bar_window){ TOY_MSIX_BAR, mem, 0x400,
+						    TOY_BAR_SIZE };
+	t.toy.doorbells[0] = (struct pci_doorbell){ 0, bell, 0x40, 2 };
+	t.toy.doorbells[1] = (struct pci_doorbell){ 0, bell, 0x44, 0 };
+	t.toy.doorbells[2] = (struct pci_doorbell){ 0, bell, 0x46, 3 };
+	t.toy.pci.doorbells = t.toy.doorbells;
+	t.toy.pci.windows = t.toy.windows;
+	__atomic_store_n(&t.toy.pci.n_doorbells, 3, __ATOMIC_RELEASE);
+	__atomic_store_n(&t.toy.pci.n_windows, 2, __ATOMIC_RELEASE);
+	reconnect();
+	region = vfu_client_region(t.client, TOY_MSIX_BAR);
+	assert_true(region->fd >= 0);
+	assert_int_equal(region->n_windows, 1);
+	assert_int_equal(region->window[0].off, 0x400);
+	assert_int_equal(region->window[0].len, 0x200);
+	assert_int_equal(pwrite(region->fd, "w", 1, 0x400), 1);
+	assert_int_equal(pread(mem, &byte, 1, 0x400), 1);
+	assert_int_equal(byte, 'w');
+	assert_int_equal(vfu_client_region(t.client, 0)->fd, -1);
+	bells = vfu_client_doorbells(t.client, &n);
+	assert_int_equal(n, 2);
+	assert_int_equal(bells[1].off, 0x44);
+	assert_int_equal(bells[1].len, 0);
+	assert_int_equal(bells[0].len, 2);
+	assert_int_equal(bells[0].fd, bells[1].fd);
+	assert_int_equal(eventfd_write(bells[0].fd, 1), 0);
+	assert_int_equal(eventfd_read(bell, &count), 0);
+	close(mem);
+	close(bell);
+}
+
+static void come_back(struct vfu_session *session)
+{
+	vfu_client_close(t.client);
+	for (int i = 0; vfu_client_connect_session(t.path, session,
+						   &t.client); i++) {
+		assert_true(i < 1000);
+		usleep(1000);
+	}
+}
+
+static void comes_back_to_its_session(void **state)
+{
+	struct vfu_session session = { "" }, same;
+	uint16_t bits = 0;
+	int mem = memfd_create("ram", 0);
+
+	come_back(&session);
+	assert_int_equal(strlen(session.name), VFU_SESSION_LEN);
+	command(PCI_COMMAND_MEMORY);
+	wr(0x10, 77, 4, false);
+	assert_int_equal(ftruncate(mem, 0x1000), 0);
+	assert_int_equal(vfu_client_map(t.client, 0, 0x1000, DMA_READ |
+					DMA_WRITE, mem, 0), 0);
+	same = session;
+	come_back(&same);
+	assert_string_equal(same.name, session.name);
+	assert_int_equal(rd(0x10), 77);
+	/* The memory has to be given again. */
+	wr(TOY_DMA_TO, 0, 8, false);
+	assert_int_equal(rd(TOY_DMA_OK), 0);
+	assert_int_equal(vfu_client_map(t.client, 0, 0x1000, DMA_READ |
+					DMA_WRITE, mem, 0), 0);
+	wr(TOY_DMA_TO, 0, 8, false);
+	assert_int_equal(rd(TOY_DMA_OK), 1);
+	/* Somebody else finds the function as new, and so does who comes
+	 * after him. */
+	reconnect();
+	assert_int_equal(vfu_client_read(t.client, VFIO_PCI_CONFIG_REGION_INDEX,
+					 PCI_COMMAND, &bits, 2), 0);
+	assert_int_equal(bits, 0);
+	come_back(&same);
+	assert_string_not_equal(same.name, session.name);
+	command(PCI_COMMAND_MEMORY);
+	assert_int_equal(rd(0x10), 0);
+	/* A name that is not ours. */
+	wr(0x10, 78, 4, false);
+	memset(same.name, 'a', VFU_SESSION_LEN);
+	come_back(&same);
+	command(PCI_COMMAND_MEMORY);
+	assert_int_equal(rd(0x10), 0);
+	close(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +449,8 @@ int main(void)
 		T(a_second_client_is_turned_away),
 		T(a_live_socket_is_not_replaced),
 		T(refuses_other_protocols),
+		T(finds_windows_and_doorbells),
+		T(comes_back_to_its_session),
 #undef T
 	};
 

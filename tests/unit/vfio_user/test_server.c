@@ -509,6 +509,227 @@ static void truncated_memory_ends_the_connection(void **state)
 	connect_client();
 }
 
+/* ---- quiet before memory goes ---- */
+
+static void an_unmap_is_answered_when_the_device_is_quiet(void **state)
+{
+	struct vfu_dma_map map = { sizeof(map), 3, 0, 0, 0x1000 };
+	struct vfu_dma_unmap unmap = { sizeof(unmap), 0, 0, 0x1000 };
+	struct vfu_device_info info = { .argsz = sizeof(info) };
+	int mem = memfd_create("m", 0);
+	uint8_t buf[256];
+	size_t len;
+
+	assert_int_equal(ftruncate(mem, 0x1000), 0);
+	send_fds(buf, put(buf, 1, VFU_DMA_MAP, 0, &map, sizeof(map)), &mem, 1);
+	run();
+	reply(1, 0, buf, sizeof(buf));
+	t.toy.busy = true;
+	/* What is behind it in the stream waits too. */
+	len = put(buf, 2, VFU_DMA_UNMAP, 0, &unmap, sizeof(unmap));
+	len += put(buf + len, 3, VFU_GET_INFO, 0, &info, sizeof(info));
+	len += put(buf + len, 4, VFU_RESET, 0, NULL, 0);
+	send_fds(buf, len, NULL, 0);
+	run();
+	no_reply();
+	assert_int_equal(t.toy.n_quiesce, 1);
+	assert_non_null(dma_at(t.toy.pci.dma, 0, 1, DMA_READ));
+	pci_quiesced(&t.toy.pci);
+	assert_int_equal(t.toy.n_resume, 1);
+	assert_null(dma_at(t.toy.pci.dma, 0, 1, DMA_READ));
+	reply(2, 0, buf, sizeof(buf));
+	reply(3, 0, buf, sizeof(buf));
+	run();
+	no_reply();
+	assert_int_equal(t.toy.n_quiesce, 2);
+	t.toy.n_resets = 0;
+	pci_quiesced(&t.toy.pci);
+	assert_int_equal(t.toy.n_resets, 1);
+	reply(4, 0, buf, sizeof(buf));
+	/* Nobody waits: it means nothing. */
+	pci_quiesced(&t.toy.pci);
+	no_reply();
+	close(mem);
+}
+
+/* T15: a client that goes at each step of an unmap. */
+static void t15_a_client_gone_while_the_device_stops(void **state)
+{
+	struct vfu_dma_map map = { sizeof(map), 3, 0, 0, 0x1000 };
+	struct vfu_dma_unmap unmap = { sizeof(unmap), 0, 0, 0x1000 };
+	int mem = memfd_create("m", 0);
+	uint8_t buf[64];
+
+	assert_int_equal(ftruncate(mem, 0x1000), 0);
+	for (int asked = 0; asked < 2; asked++) {
+		send_fds(buf, put(buf, 1, VFU_DMA_MAP, 0, &map, sizeof(map)),
+			 &mem, 1);
+		run();
+		reply(1, 0, buf, sizeof(buf));
+		t.toy.busy = true;
+		t.toy.n_resets = t.toy.n_quiesce = 0;
+		if (asked)
+			request(2, VFU_DMA_UNMAP, &unmap, sizeof(unmap));
+		close(t.fd);
+		run();
+		/* Its memory is there as long as the device may use it. */
+		assert_int_equal(t.toy.n_quiesce, 1);
+		assert_int_equal(t.toy.n_resets, 0);
+		if (!asked)
+			assert_non_null(dma_at(t.toy.pci.dma, 0, 1, DMA_READ));
+		t.toy.busy = false;
+		pci_quiesced(&t.toy.pci);
+		run();
+		assert_false(vfu_server_connected(t.server));
+		assert_null(dma_at(t.toy.pci.dma, 0, 1, DMA_READ));
+		assert_int_equal(t.toy.n_resets, 1);
+		connect_client();
+		command(PCI_COMMAND_MEMORY);
+	}
+	close(mem);
+}
+
+/* ---- windows and doorbells ---- */
+
+/* A reply and the descriptors with it; how many of them. */
+static unsigned int reply_fds(uint16_t id, void *payload, size_t len, int *fds)
+{
+	struct vfu_header h;
+	char control[CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
+	struct iovec iov[2] = { { &h, sizeof(h) }, { payload, len } };
+	struct msghdr msg = {
+		.msg_iov = iov, .msg_iovlen = 2, .msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *c;
+
+	assert_int_equal(recvmsg(t.fd, &msg, MSG_DONTWAIT), sizeof(h) + len);
+	assert_int_equal(h.id, id);
+	assert_int_equal(h.size, sizeof(h) + len);
+	assert_int_equal(h.flags, VFU_TYPE_REPLY);
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c)
+		return 0;
+	len = c->cmsg_len - CMSG_LEN(0);
+	memcpy(fds, CMSG_DATA(c), len);
+	return (unsigned int)(len / sizeof(int));
+}
+
+static void tells_what_can_be_mapped(void **state)
+{
+	struct {
+		struct vfio_region_info info;
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area area[2];
+	} r = { .info = { .argsz = sizeof(r.info), .index = 2 } };
+	int mem = memfd_create("window", 0), fds[VFU_MAX_FDS];
+	char byte = 0;
+
+	assert_int_equal(ftruncate(mem, 0x4000), 0);
+	t.toy.windows[0] = (struct pci_bar_window){ 2, mem, 0x1000, 0x1000 };
+	t.toy.windows[1] = (struct pci_bar_window){ 2, mem, 0x3000, 0x1000 };
+	t.toy.pci.windows = t.toy.windows;
+	t.toy.pci.n_windows = 2;
+	/* Not enough room: how much it takes, and no descriptor. */
+	request(1, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
+	assert_int_equal(reply_fds(1, &r.info, sizeof(r.info), fds), 0);
+	assert_int_equal(r.info.argsz, sizeof(r));
+	assert_int_equal(r.info.flags, VFIO_REGION_INFO_FLAG_READ |
+			 VFIO_REGION_INFO_FLAG_WRITE |
+			 VFIO_REGION_INFO_FLAG_CAPS);
+	assert_int_equal(r.info.cap_offset, 0);
+	request(2, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
+	assert_int_equal(reply_fds(2, &r, sizeof(r), fds), 1);
+	assert_true(r.info.flags & VFIO_REGION_INFO_FLAG_MMAP);
+	assert_int_equal(r.info.cap_offset, sizeof(r.info));
+	assert_int_equal(r.cap.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
+	assert_int_equal(r.cap.header.version, 1);
+	assert_int_equal(r.cap.nr_areas, 2);
+	assert_int_equal(r.area[1].offset, 0x3000);
+	assert_int_equal(r.area[1].size, 0x1000);
+	assert_int_equal(pwrite(fds[0], "w", 1, 0x3000), 1);
+	assert_int_equal(pread(mem, &byte, 1, 0x3000), 1);
+	assert_int_equal(byte, 'w');
+	close(fds[0]);
+	/* Another region has none. */
+	r.info = (struct vfio_region_info){ .argsz = sizeof(r), .index = 0 };
+	request(3, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
+	assert_int_equal(reply_fds(3, &r.info, sizeof(r.info), fds), 0);
+	close(mem);
+}
+
+static void gives_doorbells(void **state)
+{
+	struct {
+		struct vfu_region_io_fds io;
+		struct vfu_io_fd sub[2];
+	} r = { .io = { .argsz = sizeof(r), .index = 0 } };
+	int bell[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
+	int fds[VFU_MAX_FDS];
+
+	t.toy.doorbells[0] = (struct pci_doorbell){ 0, bell[0], 0x40, 2 };
+	t.toy.doorbells[1] = (struct pci_doorbell){ 2, bell[0], 0x80, 0 };
+	t.toy.doorbells[2] = (struct pci_doorbell){ 0, bell[1], 0x44, 0 };
+	t.toy.pci.doorbells = t.toy.doorbells;
+	t.toy.pci.n_doorbells = 3;
+	/* This client takes one descriptor: the other's writes are messages. */
+	request(1, VFU_GET_REGION_IO_FDS, &r.io, sizeof(r.io));
+	assert_int_equal(reply_fds(1, &r, sizeof(r) - sizeof(r.sub[1]), fds),
+			 1);
+	assert_int_equal(r.io.count, 1);
+	assert_int_equal(r.sub[0].offset, 0x40);
+	assert_int_equal(r.sub[0].size, 2);
+	assert_int_equal(eventfd_write(fds[0], 3), 0);
+	assert_int_equal(count_of(bell[0]), 3);
+	close(fds[0]);
+	t.server->max_fds = 2;
+	r.io = (struct vfu_region_io_fds){ .argsz = sizeof(r) - 1 };
+	request(2, VFU_GET_REGION_IO_FDS, &r.io, sizeof(r.io));
+	assert_int_equal(reply_fds(2, &r.io, sizeof(r.io), fds), 0);
+	assert_int_equal(r.io.argsz, sizeof(r));
+	r.io = (struct vfu_region_io_fds){ .argsz = sizeof(r) };
+	request(3, VFU_GET_REGION_IO_FDS, &r.io, sizeof(r.io));
+	assert_int_equal(reply_fds(3, &r, sizeof(r), fds), 2);
+	assert_int_equal(r.io.count, 2);
+	assert_int_equal(r.sub[1].offset, 0x44);
+	assert_int_equal(r.sub[1].fd_index, 1);
+	close(fds[0]);
+	close(fds[1]);
+	close(bell[0]);
+	close(bell[1]);
+}
+
+/* ---- MSI-X ---- */
+
+static void msix_waits_for_an_eventfd_in_the_pending_bits(void **state)
+{
+	int fd = eventfd(0, EFD_NONBLOCK), other = eventfd(0, EFD_NONBLOCK);
+
+	pci_config_write(&t.toy.pci, TOY_MSIX_CAP + PCI_MSIX_FLAGS, 2,
+			 PCI_MSIX_FLAGS_ENABLE);
+	command(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	/* As QEMU switches it on: one vector, none yet. */
+	set_irq(2, EVENTFD | TRIGGER, 0, 1, -1, 0);
+	bar_write(TOY_MSI, 69);
+	bar_write(TOY_MSI, 69);
+	assert_int_equal(pci_bar_read(&t.toy.pci, TOY_MSIX_BAR, TOY_PBA + 8,
+				      8), 1 << 5);
+	set_irq(2, EVENTFD | TRIGGER, 69, 1, fd, 0);
+	assert_int_equal(count_of(fd), 1);
+	assert_int_equal(pci_bar_read(&t.toy.pci, TOY_MSIX_BAR, TOY_PBA + 8,
+				      8), 0);
+	/* Swapped in use, as for a mask in the client. */
+	set_irq(2, EVENTFD | TRIGGER, 69, 1, other, 0);
+	bar_write(TOY_MSI, 69);
+	assert_int_equal(count_of(fd), 0);
+	assert_int_equal(count_of(other), 1);
+	/* T10 */
+	set_irq(2, EVENTFD | TRIGGER, TOY_MSIX_VECTORS, 1, fd, EINVAL);
+	bar_write(TOY_MSI, TOY_MSIX_VECTORS);
+	close(fd);
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,6 +747,11 @@ int main(void)
 		T(replies_kept_are_sent_later),
 		T(a_gone_client_leaves_nothing_behind),
 		T(truncated_memory_ends_the_connection),
+		T(an_unmap_is_answered_when_the_device_is_quiet),
+		T(t15_a_client_gone_while_the_device_stops),
+		T(tells_what_can_be_mapped),
+		T(gives_doorbells),
+		T(msix_waits_for_an_eventfd_in_the_pending_bits),
 #undef T
 	};
 

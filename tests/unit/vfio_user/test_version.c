@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vfio_user/protocol.h"
@@ -37,7 +38,9 @@ static void knows_the_defaults(void **state)
 
 static void reads_what_it_prints(void **state)
 {
-	struct vfu_caps in = { 7, 4242, 17, 0x201000, true }, out;
+	struct vfu_caps in = {
+		7, 4242, 17, 0x201000, true, true, "0123abcd",
+	}, out;
 	char buf[VFU_VERSION_JSON_MAX];
 	size_t n = vfu_caps_print(&in, buf, sizeof(buf));
 
@@ -48,6 +51,33 @@ static void reads_what_it_prints(void **state)
 	assert_int_equal(out.max_dma_maps, in.max_dma_maps);
 	assert_int_equal(out.pgsizes, in.pgsizes);
 	assert_true(out.write_multiple);
+	assert_true(out.has_session);
+	assert_string_equal(out.session, in.session);
+	in.has_session = false;
+	n = vfu_caps_print(&in, buf, sizeof(buf));
+	assert_int_equal(vfu_caps_parse(buf, n, &out), 0);
+	assert_false(out.has_session);
+}
+
+static void takes_no_session_but_ours(void **state)
+{
+	static const char *const texts[] = {
+		"", "xyz", "\\u0000", "ABCD",
+		"0123456789abcdef0123456789abcdef0",
+	};
+	char buf[256];
+	struct vfu_caps caps;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		int n = snprintf(buf, sizeof(buf), "{\"capabilities\":"
+				 "{\"backplane_session\":\"%s\"}}",
+				 texts[i]);
+		int err = vfu_caps_parse(buf, (size_t)n + 1, &caps);
+
+		/* The library itself refuses a NUL in a string. */
+		assert_true(err == (strchr(texts[i], '\\') ? -EINVAL : 0));
+		assert_true(err || (caps.has_session && !caps.session[0]));
+	}
 }
 
 static void refuses_nonsense(void **state)
@@ -60,6 +90,7 @@ static void refuses_nonsense(void **state)
 		"{\"capabilities\":{\"pgsizes\":4096.5}}",
 		"{\"capabilities\":{\"max_dma_maps\":99999999999999999999}}",
 		"{\"capabilities\":{\"write_multiple\":1}}",
+		"{\"capabilities\":{\"backplane_session\":1}}",
 	};
 	struct vfu_caps caps;
 
@@ -85,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(knows_the_defaults),
 		cmocka_unit_test(reads_what_it_prints),
+		cmocka_unit_test(takes_no_session_but_ours),
 		cmocka_unit_test(refuses_nonsense),
 		cmocka_unit_test(survives_deep_nesting),
 	};

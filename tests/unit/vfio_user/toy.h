@@ -34,6 +34,10 @@ struct toy {
 	unsigned int n_resets;		/* of any kind */
 	unsigned int n_dma_changed;	/* calls */
 	unsigned int widest;		/* access seen, bytes */
+	bool busy;			/* quiesce has to wait */
+	unsigned int n_quiesce, n_resume;	/* calls */
+	struct pci_bar_window windows[2];
+	struct pci_doorbell doorbells[3];
 };
 
 static struct toy *toy_of(struct pci_dev *dev)
@@ -79,11 +83,23 @@ static void toy_dma_changed(struct pci_dev *dev)
 	toy_of(dev)->n_dma_changed++;
 }
 
+static bool toy_quiesce(struct pci_dev *dev)
+{
+	toy_of(dev)->n_quiesce++;
+	return !toy_of(dev)->busy;
+}
+
+static void toy_resume(struct pci_dev *dev)
+{
+	toy_of(dev)->n_resume++;
+}
+
 static int toy_init(struct toy *toy)
 {
 	static const struct pci_dev_ops ops = {
 		.model = "toy", .bar_read = toy_read, .bar_write = toy_write,
 		.reset = toy_reset, .dma_changed = toy_dma_changed,
+		.quiesce = toy_quiesce, .resume = toy_resume,
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What client.c (messages) and client_lookup.c (what the device has) share.
+ */
+#ifndef VFIO_USER_CLIENT_INTERNAL_H
+#define VFIO_USER_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/list.h"
+#include "vfio_user/client.h"
+
+enum { VFU_CLIENT_FDS_MAX = VFU_MAX_FDS * VFIO_PCI_NUM_REGIONS };
+
+struct vfu_client {
+	int fd;				/* connected socket */
+	struct vfu_region regions[VFIO_PCI_NUM_REGIONS];
+	unsigned int irqs[VFIO_PCI_NUM_IRQS];	/* vectors of each index */
+	struct vfu_doorbell *doorbells;	/* n_doorbells of them */
+	unsigned int n_doorbells;	/* of all regions */
+	int fds[VFU_CLIENT_FDS_MAX];	/* of doorbells, n_fds of them */
+	unsigned int n_fds;		/* each once */
+	uint64_t max_data;		/* bytes of one access */
+
+	pthread_mutex_t send_lock;	/* one message at a time */
+	pthread_mutex_t lock;		/* all up to rx */
+	struct list pending;		/* struct pending */
+	uint16_t last_id;		/* of a message */
+	bool has_reader;		/* somebody receives */
+	bool dead;			/* the connection is over */
+
+	struct {			/* the reader's */
+		uint8_t *buf;		/* VFU_MESSAGE_MAX bytes */
+		size_t len;		/* bytes in it */
+		bool want_fds;		/* a reply may have descriptors: only
+					 * while one request is under way */
+		int fds[VFU_MAX_FDS];	/* that came */
+		unsigned int n_fds;	/* of them */
+	} rx;
+};
+
+/* A message: what to send and what comes back. */
+struct vfu_request {
+	uint16_t command;
+	const void *body;	/* fixed part of the payload */
+	size_t body_len;	/* its bytes */
+	const void *data;	/* what follows it, or NULL */
+	size_t data_len;	/* its bytes */
+	int fd;			/* sent along; -1: none */
+	void *reply;		/* payload of the reply */
+	size_t reply_min;	/* bytes it must have */
+	size_t reply_max;	/* bytes there is room for */
+};
+
+/**
+ * vfu_client_call() - send a request and wait for its reply
+ * @len: bytes of its payload, at least r->reply_min; NULL: of no interest
+ *
+ * Return: 0, the server's error, -ENOTCONN or -EPROTO.
+ */
+int must_check vfu_client_call(struct vfu_client *c,
+			       const struct vfu_request *r, size_t *len);
+
+/** vfu_client_drop_fds() - close what came with replies and was not taken */
+void vfu_client_drop_fds(struct vfu_client *c);
+
+/** vfu_client_look_up() - regions, their windows and doorbells, interrupts */
+int must_check vfu_client_look_up(struct vfu_client *c);
+
+#endif
