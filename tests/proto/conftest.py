@@ -27,7 +27,8 @@ def wait_for(condition, timeout=5):
 
 
 class Server:
-    """`backplane serve` with N_PORTS e1000s on one switch."""
+    """`backplane serve` with N_PORTS e1000s on one switch; the last has all the
+    chip's capabilities."""
 
     def __init__(self, directory):
         self.paths = [str(directory / f"port{i}") for i in range(N_PORTS)]
@@ -36,8 +37,9 @@ class Server:
         self.in_doubt = False  # a test is under way, or has failed
         args = [BACKPLANE, "serve"]
         for i, path in enumerate(self.paths):
-            args += ["--port",
-                     f"vfio-user:{path},model=e1000,mac=52:54:00:00:00:0{i}"]
+            caps = "full" if i == N_PORTS - 1 else "qemu"
+            args += ["--port", f"vfio-user:{path},model=e1000,caps={caps},"
+                     f"mac=52:54:00:00:00:0{i}"]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(args, stdout=log, stderr=log)
         assert wait_for(self.is_up), self.log()
@@ -67,13 +69,13 @@ class Server:
         self.clients.append(client)
         return client
 
-    def reconnect(self, port=0):
+    def reconnect(self, port=0, **kwargs):
         """A client of a port whose last one has just gone."""
         result = []
 
         def connected():
             try:
-                result.append(self.client(port))
+                result.append(self.client(port, **kwargs))
             except (vfu.Disconnected, BrokenPipeError, ConnectionError):
                 return False
             return True

@@ -168,14 +168,14 @@ class Qemu:
 class Server:
     """`backplane serve` with an e1000 per name, and a stream port `peer`."""
 
-    def __init__(self, *names, extra=()):
+    def __init__(self, *names, caps='qemu'):
         self.dir = tempfile.mkdtemp(prefix='server-')
         self.names = names
         self.log = open(self.path('log'), 'wb')
-        self.args = ['--port', 'stream:' + self.path('peer'), *extra]
+        self.args = ['--port', 'stream:' + self.path('peer')]
         for name in names:
             self.args += ['--port', f'vfio-user:{self.path(name)},'
-                          f'model=e1000,mac={self.mac(name)}']
+                          f'model=e1000,caps={caps},mac={self.mac(name)}']
         self.process = None
         self.start()
 
