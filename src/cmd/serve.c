@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/sched.h"
 #include "base/time.h"
 #include "cmd/cmd.h"
 #include "cmd/port_spec.h"
@@ -308,6 +309,7 @@ int cmd_serve(int argc, char **argv)
 			return EXIT_ERROR;
 		}
 	}
+	sched_be_patient();
 	ret = dma_init();
 	if (!ret)
 		ret = nic_server_init(&server, lab ? lab->name : "serve",
