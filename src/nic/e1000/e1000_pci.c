@@ -171,8 +171,8 @@ static int create(const struct nic_params *params, struct nic *nic)
 	memcpy(dev->port.mac, params->mac, sizeof(dev->port.mac));
 	/* Long packets are this device's own business, see e1000_rx.c. */
 	dev->port.caps = (struct port_caps){
-		.max_len = E1000_RX_MAX - E1000_CRC_LEN,
-		.min_len = E1000_RX_MIN - E1000_CRC_LEN,
+		.max_len = E1000_LEN_MAX - E1000_CRC_LEN,
+		.min_len = E1000_LEN_MIN - E1000_CRC_LEN,
 		.vlan = true,
 	};
 	e1000_irq_init(dev);

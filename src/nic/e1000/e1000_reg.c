@@ -131,7 +131,7 @@ static void rdtr_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
 	if (val & DELAY_FPD)
-		e1000_irq_rx_expire(dev);
+		e1000_irq_rx_flush(dev);
 }
 
 static void tctl_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
@@ -158,7 +158,7 @@ static void tidv_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
 	if (val & DELAY_FPD)
-		e1000_irq_tx_expire(dev);
+		e1000_irq_tx_flush(dev);
 }
 
 static uint32_t stat_rd(struct e1000 *dev, unsigned int slot)
