@@ -43,9 +43,11 @@ def alice(command):
     return ok('exec', 'alice', '--', 'sh', '-c', command)
 
 
-def port():
-    ports = json.loads(ok('show', 'ports', '--json'))['ports']
-    return next(p for p in ports if p['name'] == 'alice.0')
+def counters():
+    """What the model of alice's card has counted."""
+    ports = json.loads(ok('show', 'devices', '--json'))['ports']
+    port = next(p for p in ports if p['name'] == 'alice.0')
+    return {c['counter']: c['value'] for c in port['device']}
 
 
 def wait_for(condition, what, seconds=30):
@@ -106,14 +108,14 @@ def test_self_test_online():
 
 def test_statistics():
     """-S: what the chip has counted is what the driver has sent."""
-    def counters():
+    def statistics():
         out = alice('ethtool -S eth0')
         return {k: int(v) for k, v in re.findall(r'(\w+): (\d+)', out)}
 
-    before = counters()
+    before = statistics()
     alice('ping -c 10 -i 0.2 -s 400 10.0.0.2')
     time.sleep(3)               # the driver reads them every two seconds
-    after = counters()
+    after = statistics()
     assert after['rx_packets'] - before['rx_packets'] >= 10
     assert after['tx_packets'] - before['tx_packets'] >= 10
     assert after['tx_bytes'] - before['tx_bytes'] >= 10 * 442
@@ -231,9 +233,9 @@ def test_cable():
 
 def test_counters_of_the_model():
     """What a packet cost can be asked for."""
-    before = port()['device']
+    before = counters()
     alice('ping -c 20 -i 0.2 10.0.0.2')
-    after = port()['device']
+    after = counters()
     cost = {k: after[k] - before[k] for k in after}
     assert cost['tx_doorbells'] >= 20
     assert 0 < cost['interrupts'] <= cost['icr_reads']
