@@ -416,14 +416,15 @@ static bool plan_descs(const struct e1000 *dev, uint32_t len, uint32_t avail,
 	return true;
 }
 
-/* Copy the next @len bytes of the packet to @dst. */
+/* Copy the next @len bytes of the packet to @dst.  A guest that sends to itself
+ * may have them overlap. */
 static void copy_out(struct rx_packet *pkt, uint8_t *dst, size_t len)
 {
 	while (len) {
 		struct iovec *iov = &pkt->piece[pkt->piece_idx];
 		size_t n = min_of(len, iov->iov_len);
 
-		memcpy(dst, iov->iov_base, n);
+		memmove(dst, iov->iov_base, n);
 		dst += n;
 		len -= n;
 		iov->iov_base = (uint8_t *)iov->iov_base + n;
