@@ -2,9 +2,9 @@
  *
  * Intel 82540EM Gigabit Ethernet Controller, PCI 8086:100e, as a device model.
  *
- * Written from Intel's 8254x Software Developer's Manual (its section numbers
- * are those cited) and from what drivers expect: Linux 6.1's e1000, DPDK's
- * e1000 poll-mode driver.
+ * Written from Intel's 8254x Software Developer's Manual, 317453-006 (its
+ * section numbers are those cited) and from what drivers expect: Linux 6.1's
+ * e1000, DPDK's e1000 poll-mode driver.  Tested with the former alone.
  *
  * Modelled: legacy, context and data transmit descriptors; TCP and UDP
  * segmentation for IPv4 and IPv6; checksum insertion and validation; 802.1Q
@@ -14,16 +14,21 @@
  * autonegotiation, forced modes and loopback; MAC loopback; the statistics of
  * everything that can happen here.
  *
- * Accepted and without effect: flow control, wake-up, management, LEDs,
- * collisions, inter-packet gap, descriptor prefetch and write-back thresholds
- * (a descriptor is written back when it is done), flash, FIFO diagnostics.
+ * Accepted and without effect: flow control (a bridge does not forward PAUSE,
+ * IEEE 802.1Q 8.6.3), wake-up, management, LEDs, collisions, inter-packet gap,
+ * descriptor prefetch and write-back thresholds (a descriptor is written back
+ * when its burst is done), flash, FIFO diagnostics.
  *
  * Different from the chip on purpose:
  * - A packet is taken from the ring once all its descriptors are there.
  * - A received CRC that the driver keeps is four zero bytes unless the port
  *   asks for exact ones.
  * - The packet checksum of a receive descriptor is 0 until the driver has set
- *   RXCSUM.PCSS.
+ *   RXCSUM.PCSS, unless the port asks for exact CRCs.
+ * - A checksum that is to be inserted beyond the first 256 bytes, where the
+ *   switch cannot reach, is counted and left out (CSO and TUCSO of 255).
+ * - A received packet that is shorter than 60 bytes without its tag is padded.
+ * - Checksums behind LLC and SNAP headers are not looked at (IXSM).
  * - What the chip would do to memory that is not there (stop, or hang the bus)
  *   is a counted drop.
  *

@@ -52,14 +52,6 @@ struct rx_plan {
 	uint32_t n;
 };
 
-static bool rx_ready(struct e1000 *dev)
-{
-	const uint32_t *reg = dev->state->reg;
-
-	return reg[E1000_RCTL] & RCTL_EN && reg[E1000_STATUS] & STATUS_LU &&
-		e1000_loopback(dev) == dev->rx.looping && e1000_can_dma(dev);
-}
-
 /* ---- classify and filter ---- */
 
 static void classify(struct e1000 *dev, struct rx_packet *pkt)
@@ -518,7 +510,9 @@ static void advance(struct e1000 *dev, uint32_t n, uint32_t avail)
 	uint32_t rctl = dev->state->reg[E1000_RCTL];
 	uint32_t low = dev->rx.ring.n >> (1 + (rctl >> RCTL_RDMTS_SHIFT & 3));
 
-	*rdh = (*rdh + n) % dev->rx.ring.n;
+	*rdh += n;	/* within the ring, and not past RDT */
+	if (*rdh >= dev->rx.ring.n)
+		*rdh -= dev->rx.ring.n;
 	if (avail > low && avail - n <= low)
 		dev->rx.causes |= ICR_RXDMT0;
 }
@@ -573,21 +567,27 @@ static bool deliver(struct e1000 *dev, struct rx_packet *pkt)
 	return true;
 }
 
-static bool receive(struct e1000 *dev, const struct frame *frame)
+/* Why nothing at all can be received now; NULL: it can.  Good for a burst, for
+ * registers are written between bursts alone. */
+static counter *closed(struct e1000 *dev)
 {
 	const uint32_t *reg = dev->state->reg;
-	struct rx_packet pkt;
 
-	if (!rx_ready(dev)) {
-		counter_add(&dev->counters.rx_off, 1);
-		return true;
-	}
+	if (!(reg[E1000_RCTL] & RCTL_EN) || !(reg[E1000_STATUS] & STATUS_LU) ||
+	    e1000_loopback(dev) != dev->rx.looping || !e1000_can_dma(dev))
+		return &dev->counters.rx_off;
 	if (!e1000_ring_view(dev, &dev->rx.ring, E1000_RDBAL) ||
 	    reg[E1000_RDH] >= dev->rx.ring.n ||
-	    reg[E1000_RDT] >= dev->rx.ring.n) {
-		counter_add(&dev->counters.rx_bad_ring, 1);
-		return true;
-	}
+	    reg[E1000_RDT] >= dev->rx.ring.n)
+		return &dev->counters.rx_bad_ring;
+	return NULL;
+}
+
+/* One frame; false: no room. */
+static bool receive(struct e1000 *dev, const struct frame *frame)
+{
+	struct rx_packet pkt;
+
 	memset(&pkt, 0, offsetof(struct rx_packet, piece));
 	pkt.n_pieces = pkt.piece_idx = 0;
 	pkt.len = 0;
@@ -600,8 +600,13 @@ unsigned int e1000_rx_burst(struct port_queue *queue,
 			    struct frame *const *frames, unsigned int n)
 {
 	struct e1000 *dev = e1000_of_port(queue->port);
+	counter *drop = closed(dev);
 	unsigned int i;
 
+	if (drop) {
+		counter_add(drop, n);
+		return n;
+	}
 	counter_add(&dev->counters.rx_bursts, 1);
 	for (i = 0; i < n; i++)
 		if (!receive(dev, frames[i]))
