@@ -161,7 +161,7 @@ static const struct view {
 	{ "ports", OF_NOTHING, "/v1/ports", print_ports,
 	  "ports: network, link, frames and bytes" },
 	{ "devices", OF_NOTHING, "/v1/ports", print_devices,
-	  "what NICs count: doorbells, register accesses, interrupts, drops" },
+	  "what NICs count: doorbells, interrupts, drops and so on" },
 	{ "networks", OF_NOTHING, "/v1/networks", print_networks,
 	  "networks and the ports on them" },
 	{ "macs", OF_NETWORK, "/v1/networks/%s/macs", print_macs,
