@@ -162,9 +162,9 @@ static void phy_identity(void **state)
 	}
 }
 
-/* Every register, from IEEE 802.3 clause 22 and the 88E1011's own: what it holds
- * without link and with, and what can be written (CTRL has tests of its own).
- * Not taken from the model's table. */
+/* Every register, from IEEE 802.3 clause 22 and the 88E1011's own: what it
+ * holds without link and with, and what can be written (CTRL has tests of its
+ * own).  Not taken from the model's table. */
 static const struct { uint16_t no_link, link, writable; } phy[32] = {
 	[0] = { 0x1140, 0x1140, 0 },
 	[1] = { 0x7949, 0x796d, 0 },
