@@ -34,7 +34,7 @@ _backplane()
 		ps) words="--lab --json --help" ;;
 		exec) words="-i -n --lab --help $(_backplane_names machines)" ;;
 		console) words="--lab --help $(_backplane_names machines)" ;;
-		show) words="ports networks macs verdicts stats worker --lab
+		show) words="ports devices networks macs verdicts stats worker --lab
 			--json --help" ;;
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
 		lab) words="validate schema api" ;;
