@@ -111,7 +111,7 @@ static bool pairs_set(struct virtio_net *net, uint8_t cmd,
 		return false;
 	/* Steering by the number of queues, from now on (5.1.6.5.5). */
 	net->rss.steer = false;
-	net_set_active(net, n);
+	virtio_net_set_pairs(net, n);
 	return true;
 }
 
@@ -158,7 +158,7 @@ static bool rss_config(struct virtio_net *net, uint8_t cmd,
 	if (!le16_load(tail) || le16_load(tail) > net->n_pairs)
 		return false;
 	net->rss = rss;
-	net_set_active(net, net->n_pairs);
+	virtio_net_set_pairs(net, net->n_pairs);
 	return true;
 }
 

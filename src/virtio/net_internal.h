@@ -35,9 +35,6 @@ void vq_flush(struct virtio_net_vq *vq);
 /** vq_check() - tell the transport of a ring found broken */
 void vq_check(struct virtio_net_vq *vq);
 
-/** net_set_active() - the first @n pairs are in use, 1 to n_pairs */
-void net_set_active(struct virtio_net *net, unsigned int n);
-
 /** net_set_offloads() - what the driver takes, as GUEST_ feature bits */
 void net_set_offloads(struct virtio_net *net, uint64_t features);
 

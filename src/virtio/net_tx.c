@@ -119,6 +119,7 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	n = vring_fetch(&vq->ring, &burst.chains, BATCH_MAX);
 	burst.n_used = 0;
 	vq_check(vq);
+	*worked |= vq->polled;
 	if (!n)
 		return;
 	prefetch_headers(&burst.chains);
