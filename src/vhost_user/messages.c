@@ -126,7 +126,7 @@ static int set_mem_table(struct vhost_user *vu, union vu_payload *p)
 	uint32_t n = p->table.n;
 
 	if (n > VU_TABLE_REGIONS ||
-	    vu->conn.header.size < offsetof(struct vu_mem_table, region[n]))
+	    vu->conn.header.size != offsetof(struct vu_mem_table, region[n]))
 		return -EINVAL;
 	return vu_memory_set(vu, &p->table);
 }

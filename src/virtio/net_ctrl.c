@@ -65,9 +65,10 @@ static bool mac_table_set(struct virtio_net *net, uint8_t cmd,
 {
 	struct virtio_net_filter f = net->filter;
 	uint32_t n = take_table(data, len, f.uni, &f.n_uni, &f.uni_overflow);
+	uint32_t m = n ? take_table(data + n, len - n, f.multi, &f.n_multi,
+				    &f.multi_overflow) : 0;
 
-	if (!n || take_table(data + n, len - n, f.multi, &f.n_multi,
-			     &f.multi_overflow) != len - n)
+	if (!m || n + m != len)
 		return false;
 	net->filter = f;
 	return true;
