@@ -237,21 +237,20 @@ static bool run(struct virtio_net *net, const struct virtio_net_ctrl_hdr *hdr,
 }
 
 /* One command; returns the bytes written: the answer, if there is room. */
-static uint32_t serve(struct virtio_net *net, struct vring_chain *chain)
+static uint32_t serve(struct virtio_net *net, const struct vring_chain *chain)
 {
 	static _Thread_local uint8_t data[DATA_MAX];
-	struct iovec *iov = chain->iov, *answer = &chain->iov[chain->n_out];
-	uint16_t n_iov = chain->n_out;
+	const struct iovec *answer = &chain->iov[chain->n_out];
 	struct virtio_net_ctrl_hdr hdr;
 	bool ok = false;
 	uint32_t len;
 
 	counter_add(&net->counters.ctrl, 1);
 	if (chain->out_len >= sizeof(hdr)) {
-		iov_take(&iov, &n_iov, &hdr, sizeof(hdr));
+		vring_chain_read(chain, 0, &hdr, sizeof(hdr));
 		len = chain->out_len - (uint32_t)sizeof(hdr);
 		if (len <= sizeof(data)) {
-			iov_take(&iov, &n_iov, data, len);
+			vring_chain_read(chain, sizeof(hdr), data, len);
 			ok = run(net, &hdr, data, len);
 		}
 	}
@@ -266,17 +265,14 @@ static uint32_t serve(struct virtio_net *net, struct vring_chain *chain)
 /* Armed all the time; what comes after the last look kicks. */
 void net_ctrl_run(struct virtio_net *net)
 {
-	static _Thread_local struct vring_batch batch;
 	struct vring *ring = &net->ctrl.ring;
 
-	vring_rewind(ring);
 	/* A driver that never stops sending commands gets a queue's worth a
 	 * kick; it has kicked again by then. */
 	for (unsigned int i = 0; i < ring->size; i++) {
-		if (!vring_fetch(ring, &batch, 1))
+		if (!vring_fetch(ring, 1))
 			break;
-		vring_use(ring, &batch.chain[0],
-			  serve(net, &batch.chain[0]));
+		vring_use(ring, serve(net, vring_chain(ring, 0)));
 		vq_flush(&net->ctrl);
 		vring_arm(ring);
 	}

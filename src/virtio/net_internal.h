@@ -7,6 +7,8 @@
 
 #include "virtio/net.h"
 
+enum { CACHE_LINE = 64 };
+
 static inline struct virtio_net *net_of(struct port *port)
 {
 	return container_of(port, struct virtio_net, port);

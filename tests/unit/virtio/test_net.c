@@ -79,7 +79,8 @@ static void expect_sent(uint32_t len)
 static void sent_however_laid_out(void **state)
 {
 	static const uint32_t cuts[][4] = {
-		{ 0 }, { 10 }, { 12 }, { 20 }, { 1, 2, 3, 11 }, { 9, 13, 21, 35 },
+		{ 0 }, { 10 }, { 12 }, { 20 }, { 1, 2, 3, 11 },
+		{ 9, 13, 21, 35 },
 		{ 12, 26, 40, 41 }, { 30 }, { 4, 300, 301, 2000 },
 	};
 	static const uint32_t lens[] = {
