@@ -143,7 +143,7 @@ static bool peer_ready(struct watch *watch, uint32_t events)
 	return true;
 }
 
-static int take_peer(struct vhost_user *vu, int fd)
+int vu_attach(struct vhost_user *vu, int fd)
 {
 	int ret;
 
@@ -170,7 +170,7 @@ static bool listener_ready(struct watch *watch, uint32_t events)
 
 	if (fd < 0)
 		return false;
-	ret = take_peer(vu, fd);
+	ret = vu_attach(vu, fd);
 	if (ret < 0)
 		log_limited(LOG_WARN, "%s: cannot serve a front-end: %s",
 			    vu->net.port.name, strerror(-ret));
@@ -204,7 +204,7 @@ static void retry_expired(struct timer *timer)
 	int ret = connect_to(vu->path);
 
 	if (ret >= 0)
-		ret = take_peer(vu, ret);
+		ret = vu_attach(vu, ret);
 	if (ret >= 0)
 		return;
 	if (!vu->said_waiting)

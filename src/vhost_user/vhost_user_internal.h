@@ -50,6 +50,10 @@ struct vhost_user {
 	struct vu_queue queues[VU_QUEUES_MAX];
 };
 
+/** vu_attach() - a front-end on a connected, non-blocking socket, which is
+ * taken over, in any case; while there is none.  0 or -errno */
+int must_check vu_attach(struct vhost_user *vu, int fd);
+
 /** vu_message() - carry out the message at hand, and answer it; 0, or -errno:
  * the connection is to be closed */
 int must_check vu_message(struct vhost_user *vu);
