@@ -28,6 +28,7 @@
 #include "mem/dma_syscalls.h"
 #include "port/port_syscalls.h"
 #include "vfio_user/server_syscalls.h"
+#include "vhost_user/vhost_user_syscalls.h"
 
 enum {
 	SPECS_MAX = NIC_SERVER_PORTS_MAX,
@@ -238,7 +239,8 @@ static int enter_sandbox(void)
 {
 	static const struct syscall_list *const lists[] = {
 		&worker_syscalls, &dma_syscalls, &port_syscalls,
-		&vfu_server_syscalls, &api_syscalls, NULL,
+		&vfu_server_syscalls, &vhost_user_syscalls, &api_syscalls,
+		NULL,
 	};
 	int ret = sandbox_filter(lists);
 
