@@ -23,7 +23,8 @@ _backplane()
 	local words="" command=${COMP_WORDS[1]}
 
 	if [ "$COMP_CWORD" = 1 ]; then
-		words="up down ps exec console show link serve vm lab --help
+		words="up down ps exec console show link attach detach serve
+			vm lab --help
 			--version"
 	elif [ "$prev" = --lab ]; then
 		words=$(_backplane_names labs)
@@ -34,14 +35,18 @@ _backplane()
 		ps) words="--lab --json --help" ;;
 		exec) words="-i -n --lab --help $(_backplane_names machines)" ;;
 		console) words="--lab --help $(_backplane_names machines)" ;;
-		show) words="ports devices networks macs verdicts stats worker --lab
+		attach) words="--lab --help $(_backplane_names machines)
+			$(_backplane_names ports)" ;;
+		detach) words="--pull --no-wait --lab --help
+			$(_backplane_names machines) $(_backplane_names ports)" ;;
+		show) words="ports devices networks macs verdicts stats nics worker --lab
 			--json --help" ;;
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
 		lab) words="validate schema api" ;;
 		serve) words="--port --run-dir --api --poll-us --no-sandbox
 			--help" ;;
 		vm) words="--kernel --initrd --append --cmdline --cpus --memory
-			--nic --console --agent --api --name --no-reboot
+			--board --spare-ports --nic --console --agent --api --name --no-reboot
 			--stats --help" ;;
 		esac
 	fi

@@ -13,7 +13,9 @@ enum {
 	EXIT_USAGE = 2,		/* the command line was not understood */
 };
 
+int cmd_attach(int argc, char **argv);
 int cmd_console(int argc, char **argv);
+int cmd_detach(int argc, char **argv);
 int cmd_down(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_lab(int argc, char **argv);

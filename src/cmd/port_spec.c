@@ -73,6 +73,12 @@ static int set_crc(struct port_spec *spec, const char *value)
 	return spec->exact_crc || !strcmp(value, "any") ? 0 : -EINVAL;
 }
 
+static int set_caps(struct port_spec *spec, const char *value)
+{
+	spec->full_caps = !strcmp(value, "full");
+	return spec->full_caps || !strcmp(value, "qemu") ? 0 : -EINVAL;
+}
+
 static int set_link(struct port_spec *spec, const char *value)
 {
 	spec->link_down = !strcmp(value, "down");
@@ -110,6 +116,8 @@ static const struct option_key keys[] = {
 	  BIT(PORT_VFIO_USER), set_mac },
 	{ "crc", false, "exact or any: the FCS bytes a driver keeps",
 	  BIT(PORT_VFIO_USER), set_crc },
+	{ "caps", false, "qemu or full: capabilities as QEMU's model, as the chip",
+	  BIT(PORT_VFIO_USER), set_caps },
 	{ "server", true, "listen on PATH (this is the default)",
 	  BIT(PORT_VHOST_USER), set_server },
 	{ "client", true, "connect to PATH, again and again",
@@ -245,6 +253,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 		.name = name,
 		.worker = server->worker,
 		.exact_crc = spec->exact_crc,
+		.full_caps = spec->full_caps,
 	};
 	static const uint8_t no_mac[6];
 	struct nic nic;

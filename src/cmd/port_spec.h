@@ -33,6 +33,7 @@ struct port_spec {
 	bool client;		/* vhost-user: connect, do not listen */
 	unsigned int queues;	/* vhost-user: queue pairs; 0: as many as it
 				 * can have */
+	bool full_caps;		/* caps=full */
 	bool link_down;		/* link=down: starts with its cable out */
 };
 

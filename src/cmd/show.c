@@ -114,6 +114,23 @@ static void print_verdicts(json_t *reply, const char *name)
 	cli_print(&table);
 }
 
+static void print_nics(json_t *reply, const char *name unused)
+{
+	struct cli_table table = { 0 };
+	json_t *nic;
+	size_t i;
+
+	cli_row(&table, "NIC", "PLACE", "STATE", "SOCKET", NULL);
+	json_array_foreach(json_object_get(reply, "nics"), i, nic)
+		cli_row(&table, cli_text(nic, "id"), cli_text(nic, "where"),
+			json_is_true(json_object_get(nic, "gone")) ?
+			"no server" :
+			json_is_true(json_object_get(nic, "leaving")) ?
+			"asked to go" : "plugged in",
+			cli_text(nic, "path"), NULL);
+	cli_print(&table);
+}
+
 /* Add a row per number, under the path of its keys. */
 static void add_numbers(struct cli_table *table, const char *prefix,
 			json_t *json)
@@ -170,6 +187,8 @@ static const struct view {
 	  "how frames left a network's switch" },
 	{ "stats", OF_MACHINE, "/v1/machines/%s/stats", print_numbers,
 	  "a machine's exits, by reason and by device" },
+	{ "nics", OF_MACHINE, "/v1/machines/%s/nics", print_nics,
+	  "network cards and where they are plugged in" },
 	{ "worker", OF_NOTHING, "/v1/worker", print_numbers,
 	  "rounds, sleeps and wakeups of the server's worker" },
 };

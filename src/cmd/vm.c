@@ -49,9 +49,15 @@ static const char usage[] =
 	"  --cmdline STRING    replace it\n"
 	"  --cpus N            vCPUs (default 1)\n"
 	"  --memory SIZE       such as 256M, 3.5G (default 512M)\n"
-	"  --nic vfio-user:PATH[,slot=N]\n"
-	"                      a card served at that socket; again for more;\n"
-	"                      PCI slot 2 to 31 (default: the next from 3 on)\n"
+	"  --board pc|pcie     pc: 440FX, conventional PCI (default);\n"
+	"                      pcie: Q35, PCI Express, NICs can be plugged\n"
+	"  --spare-ports N     pcie: root ports without a card (default 4)\n"
+	"  --nic vfio-user:PATH[,id=NAME][,bridge=N][,slot=N]\n"
+	"                      a card served at that socket; again for more.\n"
+	"                      pc: in PCI slot 2 to 31 (default: the next from\n"
+	"                      3 on); pcie: in the slot of root port 1 to 176\n"
+	"                      (default: the next); with bridge=1 to 4 (both):\n"
+	"                      behind a PCI bridge in slot 1 to 31\n"
 	"  --console SPEC      stdio (default), pty, none, unix:PATH or\n"
 	"                      file:PATH\n"
 	"  --agent SPEC        the second serial port; unix:PATH, or as above\n"
@@ -133,27 +139,41 @@ static bool parse_number(const char *text, unsigned long min,
 	return true;
 }
 
-/* "vfio-user:PATH[,slot=N]"; cuts @text up. */
+/* One of a NIC's options, "slot=3". */
+static bool parse_nic_option(char *text, struct vm_nic_config *nic)
+{
+	char *value = strchr(text, '=');
+
+	if (!value)
+		return false;
+	*value++ = '\0';
+	if (!strcmp(text, "slot"))
+		return parse_number(value, 1, VM_PORTS_MAX, &nic->slot);
+	if (!strcmp(text, "bridge"))
+		return parse_number(value, 1, VM_BRIDGES_MAX, &nic->bridge);
+	if (strcmp(text, "id") || !*value)
+		return false;
+	nic->id = value;
+	return true;
+}
+
+/* "vfio-user:PATH[,OPTION...]"; cuts @text up. */
 static bool parse_nic(char *text, struct vm_config *config)
 {
-	static const char prefix[] = "vfio-user:", key[] = ",slot=";
+	static const char prefix[] = "vfio-user:";
 	struct vm_nic_config nic = { .slot = 0 };
-	char *slot;
+	char *option;
 
 	if (strncmp(text, prefix, strlen(prefix)) ||
 	    config->n_nics == VM_NICS_MAX)
 		return false;
-	nic.path = text + strlen(prefix);
-	slot = strstr(nic.path, key);
-	if (slot) {
-		*slot = '\0';
-		if (!parse_number(slot + strlen(key), 2, 31, &nic.slot))
+	text += strlen(prefix);
+	nic.path = strsep(&text, ",");
+	while ((option = strsep(&text, ",")))
+		if (!parse_nic_option(option, &nic))
 			return false;
-	}
-	if (!*nic.path || strchr(nic.path, ','))
-		return false;
 	config->nic[config->n_nics++] = nic;
-	return true;
+	return *nic.path;
 }
 
 /* One option; false: its value is not what was expected. */
@@ -169,6 +189,9 @@ static bool take_option(int opt, char *value, struct options *o)
 	case 'c': return parse_number(value, 1, VM_CPUS_MAX, &config->n_cpus);
 	case 'm': return parse_size(value, &config->memory);
 	case 'n': return parse_nic(value, config);
+	case 'b': return vm_board_find(value, &config->board);
+	case 'S': return parse_number(value, 0, VM_PORTS_MAX,
+				      &config->spare_ports);
 	case 'o': config->console = value; return chardev_spec_ok(value);
 	case 'g': config->agent = value;
 		  return chardev_spec_ok(value) && strcmp(value, "stdio");
@@ -190,6 +213,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "cmdline", required_argument, NULL, 'l' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "memory", required_argument, NULL, 'm' },
+		{ "board", required_argument, NULL, 'b' },
+		{ "spare-ports", required_argument, NULL, 'S' },
 		{ "nic", required_argument, NULL, 'n' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "agent", required_argument, NULL, 'g' },
@@ -308,7 +333,7 @@ int cmd_vm(int argc, char **argv)
 		.config = {
 			.name = "vm", .n_cpus = DEFAULT_CPUS,
 			.memory = (uint64_t)DEFAULT_MEMORY_MIB << 20,
-			.console = "stdio",
+			.console = "stdio", .spare_ports = VM_SPARE_PORTS,
 		},
 	};
 	status = parse_options(argc, argv, &o);

@@ -230,7 +230,8 @@ static void forward_to_server(struct api_request *request)
 		api_method(request), api_path(request), api_body(request));
 }
 
-static void get_stats(struct api_request *request)
+/* Have the VMM answer a GET. */
+static void forward_get(struct api_request *request, const char *path)
 {
 	struct machine *m = lock_machine(request);
 	bool running;
@@ -240,8 +241,108 @@ static void get_stats(struct api_request *request)
 	running = m->child.pid;
 	unlock(m->supervisor);
 	if (running)
-		forward(request, m->api_path, m->config->name, "GET",
-			"/v1/stats", NULL);
+		forward(request, m->api_path, m->config->name, "GET", path,
+			NULL);
+	else
+		api_error(request, 409, "%s is not running", m->config->name);
+}
+
+static void get_stats(struct api_request *request)
+{
+	forward_get(request, "/v1/stats");
+}
+
+static void get_nics(struct api_request *request)
+{
+	forward_get(request, "/v1/nics");
+}
+
+/* The name of the card in an attach or detach request: that of its port, or
+ * just its number. */
+static const char *card_name(const struct lab_machine *config,
+			     const char *text, char buf[2 * LAB_NAME_MAX],
+			     int *nic_idx)
+{
+	*nic_idx = -1;
+	for (unsigned int i = 0; i < config->n_nics; i++) {
+		lab_port_name(config, i, buf, 2 * LAB_NAME_MAX);
+		if (strcmp(text, buf) && strcmp(text, strchr(buf, '.') + 1))
+			continue;
+		*nic_idx = (int)i;
+		return buf;
+	}
+	return text;
+}
+
+/* What the VMM is told: a card of the lab by its number there, any other by
+ * the path of its server's socket.  NULL, and a reply: there is none such. */
+static json_t *attach_body(struct api_request *request,
+			   const struct machine *m)
+{
+	const char *text = json_string_value(json_object_get(
+		api_body(request), "nic"));
+	char buf[2 * LAB_NAME_MAX], path[LAB_SOCKET_MAX];
+	const struct lab_nic *nic;
+	const char *id;
+	json_t *body;
+	int idx;
+
+	id = card_name(m->config, text, buf, &idx);
+	if (idx < 0 && *text == '/')
+		return json_pack("{s:s}", "path", text);
+	if (idx < 0 || lab_nic_socket(m->supervisor->dir, m->config,
+				      (unsigned int)idx, path)) {
+		api_error(request, 400, "%s has no NIC '%s' in the lab file; expected one of them or an absolute path",
+			  m->config->name, text);
+		return NULL;
+	}
+	nic = &m->config->nics[idx];
+	body = json_pack("{s:s, s:s}", "path", path, "id", id);
+	if (nic->slot)
+		json_object_set_new(body, "slot",
+				    json_integer((json_int_t)nic->slot));
+	return body;
+}
+
+static void post_nics(struct api_request *request)
+{
+	struct machine *m = lock_machine(request);
+	json_t *body = NULL;
+	bool running;
+
+	if (!m)
+		return;
+	running = m->child.pid;
+	unlock(m->supervisor);
+	if (!running) {
+		api_error(request, 409, "%s is not running", m->config->name);
+		return;
+	}
+	/* What this looks at is constant. */
+	body = attach_body(request, m);
+	if (body)
+		forward(request, m->api_path, m->config->name, "POST",
+			"/v1/nics", body);
+	json_decref(body);
+}
+
+static void delete_nic(struct api_request *request)
+{
+	struct machine *m = lock_machine(request);
+	char buf[2 * LAB_NAME_MAX], path[API_PATH_MAX];
+	const char *id;
+	bool running;
+	int idx;
+
+	if (!m)
+		return;
+	running = m->child.pid;
+	unlock(m->supervisor);
+	id = card_name(m->config, api_arg(request, 1), buf, &idx);
+	snprintf(path, sizeof(path), "/v1/nics/%s", id);
+	if (running)
+		forward(request, m->api_path, m->config->name, "DELETE", path,
+			api_body(request));
 	else
 		api_error(request, 409, "%s is not running", m->config->name);
 }
@@ -463,6 +564,19 @@ const struct api_route lab_api_routes[] = {
 	  .handle = post_kill, .help = "Pull a machine's plug." },
 	{ .method = "GET", .path = "/v1/machines/NAME/stats",
 	  .handle = get_stats, .help = "A machine's exits (answered by its VMM)." },
+	{ .method = "GET", .path = "/v1/machines/NAME/nics",
+	  .handle = get_nics,
+	  .help = "The cards that are plugged in (answered by its VMM)." },
+	{ .method = "POST", .path = "/v1/machines/NAME/nics",
+	  .handle = post_nics, .help = "Plug a card in while it runs.",
+	  .body = { { "nic", JSON_STRING, true,
+		      "name of its port or number in the lab file, or the "
+		      "path of any vfio-user socket" } } },
+	{ .method = "DELETE", .path = "/v1/machines/NAME/nics/ID",
+	  .handle = delete_nic,
+	  .help = "Have a card out: it is once it is not listed any more.",
+	  .body = { { "pull", JSON_TRUE, false,
+		      "take it out at once; else ask the guest" } } },
 	{ .method = "POST", .path = "/v1/machines/NAME/exec",
 	  .handle = post_exec,
 	  .help = "Run a command; answers with a stream of JSON lines.",

@@ -187,6 +187,10 @@ static bool check_nic(const struct lab *lab, const struct lab_machine *m,
 				  "another NIC has the same address", text,
 				  error);
 	}
+	if (!nic->plugged && (m->board != VM_BOARD_PCIE || nic->bridge))
+		return refuse_nic(lab, m, nic, "plugged",
+				  "a card can be plugged in later only into a root port (board: pcie, no bridge)",
+				  "no", error);
 	for (unsigned int i = 0; i < nic->n_addresses; i++)
 		if (address_taken(lab, nic, &nic->addresses[i]))
 			return refuse_nic(lab, m, nic, "addresses",

@@ -22,12 +22,13 @@
 #include <sys/un.h>
 
 #include "base/util.h"
+#include "vmm/board.h"
 
 enum {
 	LAB_NAME_MAX = 32,		/* with the NUL: labs, machines, nets */
 	LAB_MACHINES_MAX = 64,
 	LAB_NETWORKS_MAX = 64,
-	LAB_NICS_MAX = 8,		/* per machine */
+	LAB_NICS_MAX = 32,		/* per machine */
 	LAB_ADDRESSES_MAX = 8,		/* per NIC */
 	LAB_TAPS_MAX = 16,		/* per network */
 	LAB_TAP_NAME_MAX = 16,		/* IFNAMSIZ */
@@ -55,16 +56,21 @@ struct lab_address {
 struct lab_nic {
 	char network[LAB_NAME_MAX];	/* a network of this lab */
 	char model[LAB_MODEL_MAX];	/* "e1000" */
+	bool full_caps;			/* all PCI capabilities of the chip */
 	bool has_mac;			/* written down, not derived */
 	uint8_t mac[6];			/* unique in the lab */
 	unsigned int n_addresses;
 	struct lab_address addresses[LAB_ADDRESSES_MAX];
 	bool link_up;			/* cable plugged at the start */
+	bool plugged;			/* card in its slot at the start */
+	unsigned int bridge, slot;	/* as of struct vm_nic_config */
 	unsigned int line;		/* where it stands in the file */
 };
 
 struct lab_machine {
 	char name[LAB_NAME_MAX];	/* also the guest's host name */
+	enum vm_board board;
+	unsigned int spare_ports;	/* pcie: root ports without a card */
 	unsigned int vcpus;
 	uint64_t memory;		/* bytes */
 	char kernel[LAB_PATH_MAX];	/* absolute; "": the default image */

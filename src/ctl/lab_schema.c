@@ -13,6 +13,7 @@
 
 #include "ctl/lab_schema.h"
 #include "nic/model.h"
+#include "vmm/vm.h"
 
 struct decoder {
 	yaml_document_t *doc;		/* what is being read */
@@ -255,18 +256,47 @@ static bool decode_model(struct decoder *d, const struct key *key,
 	return refuse(d, node, "expected one of %s, not '%.64s'", known, text);
 }
 
-static bool decode_link(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
+/* One of two words; *@field: is it @yes? */
+static bool decode_either(struct decoder *d, const struct key *key,
+			  yaml_node_t *node, bool *field, const char *no,
+			  const char *yes)
 {
 	const char *text = scalar(d, key, node);
 
 	if (!text)
 		return false;
-	if (strcmp(text, "up") && strcmp(text, "down"))
-		return refuse(d, node, "expected %s, not '%.64s'", key->type,
-			      text);
-	*(bool *)field = !strcmp(text, "up");
-	return true;
+	*field = !strcmp(text, yes);
+	return *field || !strcmp(text, no) ||
+	       refuse(d, node, "expected %s, not '%.64s'", key->type, text);
+}
+
+static bool decode_caps(struct decoder *d, const struct key *key,
+			yaml_node_t *node, void *field)
+{
+	return decode_either(d, key, node, field, "qemu", "full");
+}
+
+static bool decode_board(struct decoder *d, const struct key *key,
+			 yaml_node_t *node, void *field)
+{
+	const char *text = scalar(d, key, node);
+
+	if (!text)
+		return false;
+	return vm_board_find(text, field) ||
+	       refuse(d, node, "expected %s, not '%.64s'", key->type, text);
+}
+
+static bool decode_yes(struct decoder *d, const struct key *key,
+		       yaml_node_t *node, void *field)
+{
+	return decode_either(d, key, node, field, "no", "yes");
+}
+
+static bool decode_link(struct decoder *d, const struct key *key,
+			yaml_node_t *node, void *field)
+{
+	return decode_either(d, key, node, field, "down", "up");
 }
 
 static bool decode_mapping(struct decoder *d, const struct key *keys,
@@ -521,6 +551,9 @@ static const struct key nic_keys[] = {
 	{ "model", decode_model, "a NIC model",
 	  offsetof(struct lab_nic, model), 0, 0, false, "e1000",
 	  NULL, "The hardware that the guest sees." },
+	{ "caps", decode_caps, "qemu or full",
+	  offsetof(struct lab_nic, full_caps), 0, 0, false, "qemu",
+	  NULL, "PCI capabilities: those of QEMU's model, or the chip's (power management, MSI)." },
 	{ "mac", decode_mac, "an address such as 52:54:00:12:34:56",
 	  offsetof(struct lab_nic, mac), 0, 0, false, NULL,
 	  NULL, "Factory address; made from the names of lab and machine if not given." },
@@ -530,10 +563,25 @@ static const struct key nic_keys[] = {
 	{ "link", decode_link, "up or down",
 	  offsetof(struct lab_nic, link_up), 0, 0, false, "up",
 	  NULL, "Whether the cable is plugged in at the start." },
+	{ "plugged", decode_yes, "yes or no",
+	  offsetof(struct lab_nic, plugged), 0, 0, false, "yes",
+	  NULL, "Whether the card is in its slot at the start; `backplane attach` plugs it in (board pcie)." },
+	{ "slot", decode_number, "number",
+	  offsetof(struct lab_nic, slot), 1, VM_PORTS_MAX, false, NULL,
+	  NULL, "PCI slot (pc: 2 to 31) or root port (pcie); the next free one if not given." },
+	{ "bridge", decode_number, "number",
+	  offsetof(struct lab_nic, bridge), 1, VM_BRIDGES_MAX, false, NULL,
+	  NULL, "Behind which conventional PCI bridge; none if not given." },
 	{ 0 },
 };
 
 static const struct key machine_keys[] = {
+	{ "board", decode_board, "pc or pcie",
+	  offsetof(struct lab_machine, board), 0, 0, false, "pc",
+	  NULL, "pc: 440FX and conventional PCI; pcie: Q35 and PCI Express, where NICs can be plugged in and out." },
+	{ "spare_ports", decode_number, "number",
+	  offsetof(struct lab_machine, spare_ports), 0, VM_PORTS_MAX, false,
+	  "4", NULL, "Root ports without a card (board pcie)." },
 	{ "vcpus", decode_number, "number",
 	  offsetof(struct lab_machine, vcpus), 1, 16, false, "1",
 	  NULL, "Virtual CPUs." },

@@ -94,9 +94,9 @@ void machine_refuse(struct machine *m, const char *reason)
 
 /* Commands of a VMM: argv under construction, its strings in one place. */
 struct command_line {
-	char *argv[64];			/* ends with NULL */
+	char *argv[2 * LAB_NICS_MAX + 32]; /* ends with NULL */
 	unsigned int n;			/* entries before that */
-	char text[LAB_NICS_MAX * (LAB_SOCKET_MAX + 16) + 3 * LAB_PATH_MAX];
+	char text[LAB_NICS_MAX * (LAB_SOCKET_MAX + 96) + 3 * LAB_PATH_MAX];
 	size_t len;			/* bytes used in text */
 	bool overflow;			/* something did not fit */
 };
@@ -121,6 +121,34 @@ static void add_word(struct command_line *c, const char *fmt, ...)
 	c->len += (size_t)n + 1;
 }
 
+static void add_nic(struct machine *m, struct command_line *c, unsigned int i)
+{
+	const struct lab_nic *nic = &m->config->nics[i];
+	char path[LAB_SOCKET_MAX], id[2 * LAB_NAME_MAX], place[48] = "";
+	int n = 0;
+
+	if (lab_nic_socket(m->supervisor->dir, m->config, i, path))
+		c->overflow = true;
+	lab_port_name(m->config, i, id, sizeof(id));
+	if (nic->bridge)
+		n = snprintf(place, sizeof(place), ",bridge=%u", nic->bridge);
+	if (nic->slot)
+		snprintf(place + n, sizeof(place) - (size_t)n, ",slot=%u",
+			 nic->slot);
+	add_word(c, "--nic");
+	add_word(c, "vfio-user:%s,id=%s%s", path, id, place);
+}
+
+/* Cards that may come later: each wants a root port. */
+static unsigned int n_unplugged(const struct lab_machine *config)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < config->n_nics; i++)
+		n += !config->nics[i].plugged;
+	return n;
+}
+
 /* `backplane vm` with all its options; false: machine_refuse()d. */
 static bool vm_command(struct machine *m, struct command_line *c)
 {
@@ -143,18 +171,17 @@ static bool vm_command(struct machine *m, struct command_line *c)
 		c->overflow = true;
 	add_word(c, "--append");
 	add_word(c, "%s", cmdline);
+	add_word(c, "--board");
+	add_word(c, "%s", vm_board_names[config->board]);
+	add_word(c, "--spare-ports");
+	add_word(c, "%u", config->spare_ports + n_unplugged(config));
 	add_word(c, "--cpus");
 	add_word(c, "%u", config->vcpus);
 	add_word(c, "--memory");
 	add_word(c, "%lluM", (unsigned long long)config->memory >> 20);
-	for (unsigned int i = 0; i < config->n_nics; i++) {
-		char path[LAB_SOCKET_MAX];
-
-		if (lab_nic_socket(m->supervisor->dir, config, i, path))
-			c->overflow = true;
-		add_word(c, "--nic");
-		add_word(c, "vfio-user:%s", path);
-	}
+	for (unsigned int i = 0; i < config->n_nics; i++)
+		if (config->nics[i].plugged)
+			add_nic(m, c, i);
 	add_word(c, "--console");
 	add_word(c, "unix:%s", m->console_path);
 	add_word(c, "--agent");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A machine's control API: what its VMM counts.
+ * A machine's control API: what its VMM counts, and its network cards.
  */
 #ifndef CTL_VM_API_H
 #define CTL_VM_API_H

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "base/byteorder.h"
-#include "vmm/dsdt.hex"	/* dsdt_aml_code[], from dsdt.asl */
+#include "vmm/dsdt_pc.hex"	/* dsdt_pc_aml_code[], from dsdt.asl */
+#include "vmm/dsdt_pcie.hex"
 #include "vmm/irq.h"
 #include "vmm/legacy.h"
 
@@ -117,6 +118,16 @@ struct acpi_madt_nmi {			/* 5.2.12.7 */
 };
 _Static_assert(sizeof(struct acpi_madt_nmi) == 6, "local APIC NMI");
 
+struct acpi_mcfg {			/* PCI Firmware 3.2, 4.1.2 */
+	struct acpi_header hdr;
+	le32 reserved0[2];
+	le64 base_gpa;			/* of the config space */
+	le16 segment;
+	uint8_t first_bus, last_bus;
+	le32 reserved1;
+};
+_Static_assert(sizeof(struct acpi_mcfg) == 60, "MCFG");
+
 enum {
 	GAS_IO = 1,
 	FADT_REVISION = 4,
@@ -191,16 +202,24 @@ static struct acpi_gas gas_io(uint64_t port, unsigned int bytes)
 	};
 }
 
-static uint32_t build_fadt(struct area *area)
+static const struct {
+	const unsigned char *aml;
+	uint32_t len;
+} dsdts[N_VM_BOARDS] = {
+	[VM_BOARD_PC] = { dsdt_pc_aml_code, sizeof(dsdt_pc_aml_code) },
+	[VM_BOARD_PCIE] = { dsdt_pcie_aml_code, sizeof(dsdt_pcie_aml_code) },
+};
+
+static uint32_t build_fadt(struct area *area, enum vm_board board)
 {
 	uint32_t gpa, facs_gpa, dsdt_gpa;
 	struct acpi_facs *facs = area_take(area, sizeof(*facs), &facs_gpa);
-	uint8_t *dsdt = area_take(area, sizeof(dsdt_aml_code), &dsdt_gpa);
+	uint8_t *dsdt = area_take(area, dsdts[board].len, &dsdt_gpa);
 	struct acpi_fadt *fadt = area_take(area, sizeof(*fadt), &gpa);
 
 	memcpy(facs->signature, "FACS", 4);
 	facs->len = le32_of(sizeof(*facs));
-	memcpy(dsdt, dsdt_aml_code, sizeof(dsdt_aml_code));
+	memcpy(dsdt, dsdts[board].aml, dsdts[board].len);
 
 	header(&fadt->hdr, "FACP", sizeof(*fadt), FADT_REVISION);
 	fadt->facs_gpa = le32_of(facs_gpa);
@@ -284,22 +303,39 @@ static uint32_t build_madt(struct area *area, unsigned int n_cpus)
 	return gpa;
 }
 
-void acpi_build(uint8_t *area_base, unsigned int n_cpus)
+static uint32_t build_mcfg(struct area *area)
+{
+	uint32_t gpa;
+	struct acpi_mcfg *mcfg = area_take(area, sizeof(*mcfg), &gpa);
+
+	header(&mcfg->hdr, "MCFG", sizeof(*mcfg), 1);
+	mcfg->base_gpa = le64_of(VM_ECAM_BASE);
+	mcfg->last_bus = 255;
+	seal(&mcfg->hdr);
+	return gpa;
+}
+
+void acpi_build(uint8_t *area_base, unsigned int n_cpus, enum vm_board board)
 {
 	struct area area = { area_base, 0 };
 	struct acpi_rsdp *rsdp;
 	struct {
 		struct acpi_header hdr;
-		le64 table[2];
+		le64 table[3];
 	} *xsdt;
+	/* The MCFG is the last. */
+	size_t xsdt_len = sizeof(*xsdt) -
+		(board == VM_BOARD_PCIE ? 0 : sizeof(xsdt->table[0]));
 	uint32_t gpa, xsdt_gpa;
 
 	memset(area_base, 0, ACPI_LEN);
 	rsdp = area_take(&area, sizeof(*rsdp), &gpa);
 	xsdt = area_take(&area, sizeof(*xsdt), &xsdt_gpa);
-	header(&xsdt->hdr, "XSDT", sizeof(*xsdt), 1);
-	xsdt->table[0] = le64_of(build_fadt(&area));
+	header(&xsdt->hdr, "XSDT", xsdt_len, 1);
+	xsdt->table[0] = le64_of(build_fadt(&area, board));
 	xsdt->table[1] = le64_of(build_madt(&area, n_cpus));
+	if (board == VM_BOARD_PCIE)
+		xsdt->table[2] = le64_of(build_mcfg(&area));
 	seal(&xsdt->hdr);
 
 	memcpy(rsdp->signature, "RSD PTR ", 8);

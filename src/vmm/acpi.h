@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vmm/board.h"
 
 enum {
 	ACPI_BASE = 0xe0000,		/* the RSDP is the first thing there */
@@ -17,10 +18,11 @@ enum {
 };
 
 /**
- * acpi_build() - write RSDP, XSDT, FADT, FACS, MADT and DSDT
+ * acpi_build() - write RSDP, XSDT, FADT, FACS, MADT, DSDT and, for the pcie
+ * board, MCFG
  * @area: ACPI_LEN bytes of guest memory that the guest sees at ACPI_BASE
  * @n_cpus: at most VM_CPUS_MAX; local APIC ids are 0 .. n_cpus - 1
  */
-void acpi_build(uint8_t *area, unsigned int n_cpus);
+void acpi_build(uint8_t *area, unsigned int n_cpus, enum vm_board board);
 
 #endif

@@ -55,7 +55,7 @@ void boot_file_close(struct boot_file *file)
 	file->len = 0;
 }
 
-unsigned int boot_e820(const struct vm_memory *mem,
+unsigned int boot_e820(const struct vm_memory *mem, enum vm_board board,
 		       struct boot_e820 map[BOOT_E820_MAX])
 {
 	unsigned int n = 0;
@@ -66,6 +66,9 @@ unsigned int boot_e820(const struct vm_memory *mem,
 	map[n++] = (struct boot_e820){ BOOT_KERNEL_MIN_GPA,
 				       mem->low - BOOT_KERNEL_MIN_GPA,
 				       BOOT_E820_RAM };
+	if (board == VM_BOARD_PCIE)
+		map[n++] = (struct boot_e820){ VM_ECAM_BASE, VM_ECAM_LEN,
+					       BOOT_E820_RESERVED };
 	if (mem->high)
 		map[n++] = (struct boot_e820){ VM_HIGH_RAM_BASE, mem->high,
 					       BOOT_E820_RAM };
@@ -137,7 +140,8 @@ int boot_load(struct vm_memory *mem, const struct boot_source *src,
 	memcpy(vm_memory_at(mem, BOOT_CMDLINE_GPA, BOOT_CMDLINE_MAX),
 	       src->cmdline, cmdline_len + 1);
 	build_gdt(mem);
-	acpi_build(vm_memory_at(mem, ACPI_BASE, ACPI_LEN), src->n_cpus);
+	acpi_build(vm_memory_at(mem, ACPI_BASE, ACPI_LEN), src->n_cpus,
+		   src->board);
 	return elf ? boot_elf_info(mem, src, entry) :
 		     boot_bzimage_info(mem, src, entry);
 }

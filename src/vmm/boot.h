@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vmm/board.h"
 #include "vmm/memory.h"
 
 enum {
@@ -55,6 +56,7 @@ struct boot_source {
 	struct boot_file initrd;	/* len 0: none */
 	const char *cmdline;		/* at most BOOT_CMDLINE_MAX - 1 bytes */
 	unsigned int n_cpus;
+	enum vm_board board;
 };
 
 /* How the boot processor starts. */
@@ -91,7 +93,7 @@ int must_check boot_load(struct vm_memory *mem, const struct boot_source *src,
 /* The parts, for boot_load() and tests. */
 
 /** boot_e820() - the memory map; how many entries */
-unsigned int boot_e820(const struct vm_memory *mem,
+unsigned int boot_e820(const struct vm_memory *mem, enum vm_board board,
 		       struct boot_e820 map[BOOT_E820_MAX]);
 
 /** boot_elf_load() - load segments, find the entry, build the start info */

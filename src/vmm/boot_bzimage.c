@@ -86,7 +86,7 @@ int boot_bzimage_info(struct vm_memory *mem, const struct boot_source *src,
 	struct boot_params *zero = vm_memory_at(mem, BOOT_ZERO_PAGE_GPA,
 						sizeof(*zero));
 	struct boot_e820 map[BOOT_E820_MAX];
-	unsigned int n = boot_e820(mem, map);
+	unsigned int n = boot_e820(mem, src->board, map);
 	struct setup_header *hdr = &zero->hdr;
 
 	if (!read_header(&src->kernel, hdr))

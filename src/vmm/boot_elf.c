@@ -177,7 +177,7 @@ int boot_elf_info(struct vm_memory *mem, const struct boot_source *src,
 {
 	struct pvh_info *info = vm_memory_at(mem, BOOT_INFO_GPA, sizeof(*info));
 	struct boot_e820 map[BOOT_E820_MAX];
-	unsigned int n = boot_e820(mem, map);
+	unsigned int n = boot_e820(mem, src->board, map);
 
 	info->start = (struct pvh_start_info){
 		.magic = le32_of(START_INFO_MAGIC),

@@ -56,14 +56,15 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t len, struct bus_dev *dev,
 	    bool movable)
 {
 	struct bus_range new = { base, len, dev, movable };
-	unsigned int at = 0;
+	unsigned int at = bus->n_ranges;
 
 	if (!len || base + (len - 1) < base)
 		return -EINVAL;
 	if (bus->n_ranges == BUS_RANGES_MAX)
 		return -ENOSPC;
-	while (at < bus->n_ranges && bus->range[at].base < base)
-		at++;
+	/* From the end: BARs are mostly added in ascending order. */
+	while (at > 0 && bus->range[at - 1].base >= base)
+		at--;
 	for (unsigned int i = at ? at - 1 : 0; i <= at; i++)
 		if (i < bus->n_ranges &&
 		    ranges_overlap(base, len, bus->range[i].base,

@@ -23,7 +23,7 @@
 
 #include "base/util.h"
 
-enum { BUS_RANGES_MAX = 512, BUS_NAME_MAX = 32 };
+enum { BUS_RANGES_MAX = 1024, BUS_NAME_MAX = 32 };
 
 struct bus_dev_ops {
 	/* @off: within the device; @len: 1, 2, 4 or 8, at most max_len.

@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the guest cannot find out by looking: the PCI host bridge's windows, how
- * INTx pins reach the PIRQ inputs of the PIIX3 and how those are routed, the
- * serial ports, and how to power off.  Goes through the C preprocessor (iasl has
- * no macros), then iasl, at build time.
+ * What the guest cannot find out by looking: the PCI host bridge's windows,
+ * where INTx pins go (pc: to the PIRQ inputs of the PIIX3, which are routed;
+ * pcie: to the I/O APIC), the serial ports, and how to power off.  Goes through
+ * the C preprocessor (iasl has no macros; BOARD_PCIE is one or not defined),
+ * then iasl, at build time.
  */
+#ifdef BOARD_PCIE
+/* Pin p of slot s is wired to input 16 + (s + p) mod 8. */
+#define ROUTE(slot, a, b, c, d) \
+	Package () { slot##FFFF, 0, 0, a }, \
+	Package () { slot##FFFF, 1, 0, b }, \
+	Package () { slot##FFFF, 2, 0, c }, \
+	Package () { slot##FFFF, 3, 0, d }
+
+#define SLOTS(s0, s1, s2, s3, s4, s5, s6, s7) \
+	ROUTE (s0, 16, 17, 18, 19), \
+	ROUTE (s1, 17, 18, 19, 20), \
+	ROUTE (s2, 18, 19, 20, 21), \
+	ROUTE (s3, 19, 20, 21, 22), \
+	ROUTE (s4, 20, 21, 22, 23), \
+	ROUTE (s5, 21, 22, 23, 16), \
+	ROUTE (s6, 22, 23, 16, 17), \
+	ROUTE (s7, 23, 16, 17, 18)
+#else
 #define ROUTE(slot, a, b, c, d) \
 	Package () { slot##FFFF, 0, a, 0 }, \
 	Package () { slot##FFFF, 1, b, 0 }, \
@@ -17,6 +36,7 @@
 	ROUTE (s1, LNKA, LNKB, LNKC, LNKD), \
 	ROUTE (s2, LNKB, LNKC, LNKD, LNKA), \
 	ROUTE (s3, LNKC, LNKD, LNKA, LNKB)
+#endif
 
 #define LINK(name, uid, reg) \
 	Device (name) { \
@@ -42,7 +62,12 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 	{
 		Device (PCI0)
 		{
+#ifdef BOARD_PCIE
+			Name (_HID, EisaId ("PNP0A08"))
+			Name (_CID, EisaId ("PNP0A03"))
+#else
 			Name (_HID, EisaId ("PNP0A03"))
+#endif
 			Name (_UID, 0)
 			Name (_BBN, 0)
 
@@ -50,7 +75,7 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 			{
 				WordBusNumber (ResourceProducer, MinFixed,
 					MaxFixed, PosDecode,
-					0, 0x0000, 0x0000, 0, 0x0001)
+					0, 0x0000, 0x00FF, 0, 0x0100)
 				IO (Decode16, 0x0CF8, 0x0CF8, 1, 8)
 				WordIO (ResourceProducer, MinFixed, MaxFixed,
 					PosDecode, EntireRange,
@@ -58,15 +83,62 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 				WordIO (ResourceProducer, MinFixed, MaxFixed,
 					PosDecode, EntireRange,
 					0, 0x0D00, 0xFFFF, 0, 0xF300)
+#ifdef BOARD_PCIE
+				DWordMemory (ResourceProducer, PosDecode,
+					MinFixed, MaxFixed, NonCacheable,
+					ReadWrite,
+					0, 0xF0000000, 0xFEBFFFFF, 0,
+					0x0EC00000)
+				QWordMemory (ResourceProducer, PosDecode,
+					MinFixed, MaxFixed, Prefetchable,
+					ReadWrite,
+					0, 0x4200000000, 0x43FFFFFFFF, 0,
+					0x200000000)
+#else
 				DWordMemory (ResourceProducer, PosDecode,
 					MinFixed, MaxFixed, NonCacheable,
 					ReadWrite,
 					0, 0xE0000000, 0xFEBFFFFF, 0,
 					0x1EC00000)
+#endif
 			})
+
+#ifdef BOARD_PCIE
+			/* The guest may have all it asks for but SHPC hot-plug
+			 * (bit 1) and error reports (bit 3), which there are
+			 * none of: PCI Firmware 3.2, 4.5.1. */
+			Method (_OSC, 4)
+			{
+				CreateDWordField (Arg3, 0, CDW1)
+				If (Arg0 != ToUUID (
+					"33DB4D5B-1FF7-401C-9657-7441C03DD766"))
+				{
+					CDW1 |= 4	/* unknown UUID */
+					Return (Arg3)
+				}
+				CreateDWordField (Arg3, 8, CDW3)
+				Local0 = CDW3 & 0x15
+				If (Local0 != CDW3)
+				{
+					CDW1 |= 0x10	/* masked */
+				}
+				CDW3 = Local0
+				Return (Arg3)
+			}
+#endif
 
 			Name (_PRT, Package ()
 			{
+#ifdef BOARD_PCIE
+				SLOTS (0x0000, 0x0001, 0x0002, 0x0003,
+				       0x0004, 0x0005, 0x0006, 0x0007),
+				SLOTS (0x0008, 0x0009, 0x000A, 0x000B,
+				       0x000C, 0x000D, 0x000E, 0x000F),
+				SLOTS (0x0010, 0x0011, 0x0012, 0x0013,
+				       0x0014, 0x0015, 0x0016, 0x0017),
+				SLOTS (0x0018, 0x0019, 0x001A, 0x001B,
+				       0x001C, 0x001D, 0x001E, 0x001F),
+#else
 				/* Slot 0 is the host bridge. */
 				ROUTE (0x0001, LNKA, LNKB, LNKC, LNKD),
 				ROUTE (0x0002, LNKB, LNKC, LNKD, LNKA),
@@ -78,13 +150,18 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 				SLOTS (0x0014, 0x0015, 0x0016, 0x0017),
 				SLOTS (0x0018, 0x0019, 0x001A, 0x001B),
 				SLOTS (0x001C, 0x001D, 0x001E, 0x001F),
+#endif
 			})
 
-			/* The PIIX3 and what hangs off it. */
+			/* The ISA or LPC bridge and what hangs off it. */
 			Device (ISA)
 			{
+#ifdef BOARD_PCIE
+				Name (_ADR, 0x001F0000)
+#else
 				Name (_ADR, 0x00010000)
 				OperationRegion (PIRQ, PCI_Config, 0x60, 4)
+#endif
 
 				Device (COM1)
 				{
@@ -122,6 +199,18 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 			}
 		}
 
+#ifdef BOARD_PCIE
+		/* What the config space takes is not for anything else. */
+		Device (ECAM)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadWrite, 0xE0000000,
+					0x10000000)
+			})
+		}
+#else
 		/* The PIRQ route control registers, PIIX3 60h-63h: the IRQ,
 		 * or bit 7 for none. */
 		Field (PCI0.ISA.PIRQ, ByteAcc, NoLock, Preserve)
@@ -159,5 +248,6 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 		LINK (LNKB, 1, PRQB)
 		LINK (LNKC, 2, PRQC)
 		LINK (LNKD, 3, PRQD)
+#endif
 	}
 }

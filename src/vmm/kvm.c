@@ -59,6 +59,7 @@ static int check_caps(const struct kvm *kvm)
 		{ KVM_CAP_IRQFD, "irqfd" },
 		{ KVM_CAP_IRQFD_RESAMPLE, "irqfd resampling" },
 		{ KVM_CAP_IRQ_ROUTING, "interrupt routing" },
+		{ KVM_CAP_SIGNAL_MSI, "messages as interrupts" },
 		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 	};
 

@@ -8,18 +8,13 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/byteorder.h"
 #include "base/log.h"
 #include "vfio_user/client.h"
-
-/* Where the firmware puts BARs: within the windows of dsdt.asl's _CRS. */
-#define MEM_WINDOW_BASE VM_PCI_HOLE_BASE
-#define MEM_WINDOW_END 0xfec00000ull	/* the I/O APIC; filled downwards */
-#define IO_WINDOW_BASE 0xc000ull	/* filled upwards */
-#define IO_WINDOW_END 0x10000ull
 
 static unsigned int bar_reg(unsigned int idx)
 {
@@ -32,16 +27,19 @@ static void check_gone(struct pci_nic *nic, int err)
 	if (err != -ENOTCONN ||
 	    __atomic_exchange_n(&nic->gone, true, __ATOMIC_RELAXED))
 		return;
-	log_warn("NIC in slot %u: its server (%s) has gone; the card reads as "
-		 "ones from now on", nic->slot, nic->path);
+	log_warn("NIC %s: its server (%s) has gone; the card reads as ones "
+		 "from now on", nic->id, nic->path);
 }
 
 static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
 {
 	struct pci_nic_bar *bar = opaque;
 	uint64_t val = 0;
-	int err = vfu_client_read(bar->nic->client, bar->idx, off, &val, len);
+	int err;
 
+	if (nic_msi_bar_read(&bar->nic->msi, bar->idx, off, len, &val))
+		return val;
+	err = vfu_client_read(bar->nic->client, bar->idx, off, &val, len);
 	if (!err)
 		return val;
 	check_gone(bar->nic, err);
@@ -52,8 +50,10 @@ static void bar_write(void *opaque, uint64_t off, unsigned int len,
 		      uint64_t val)
 {
 	struct pci_nic_bar *bar = opaque;
-	bool posted = bar->kind != PCI_BAR_IO;
+	bool posted = bar->what.kind != PCI_BAR_IO;
 
+	if (nic_msi_bar_write(&bar->nic->msi, bar->idx, off, len, val))
+		return;
 	check_gone(bar->nic, vfu_client_write(bar->nic->client, bar->idx, off,
 					      &val, len, posted));
 }
@@ -84,146 +84,178 @@ static int config_put(struct pci_nic *nic, unsigned int off, uint32_t val,
 }
 
 /* Where a BAR is, from the header; 0: nowhere. */
-static uint64_t bar_address(const struct pci_nic_bar *bar,
-			    const uint8_t header[PCI_NIC_HEADER_LEN])
+static uint64_t bar_address(const struct pci_nic_bar *bar)
 {
+	const uint8_t *header = bar->nic->config;
 	uint16_t command = le16_load(header + PCI_COMMAND);
 	uint32_t reg = le32_load(header + bar_reg(bar->idx));
 	uint64_t addr;
 
-	if (!(command & (bar->kind == PCI_BAR_IO ? PCI_COMMAND_IO :
+	if (!(command & (bar->what.kind == PCI_BAR_IO ? PCI_COMMAND_IO :
 			 PCI_COMMAND_MEMORY)))
 		return 0;
 	if (bar->idx == PCI_ROM_BAR)
 		return reg & PCI_ROM_ADDRESS_ENABLE ?
 			reg & PCI_ROM_ADDRESS_MASK : 0;
-	if (bar->kind == PCI_BAR_IO)
+	if (bar->what.kind == PCI_BAR_IO)
 		return reg & (uint32_t)PCI_BASE_ADDRESS_IO_MASK;
 	addr = reg & (uint32_t)PCI_BASE_ADDRESS_MEM_MASK;
-	if (bar->kind == PCI_BAR_MEM64)
+	if (bar->what.kind == PCI_BAR_MEM64)
 		addr |= (uint64_t)le32_load(header + bar_reg(bar->idx) + 4)
 			<< 32;
 	return addr;
 }
 
-static void map_nic(struct pci_nics *nics, struct pci_nic *nic)
+static struct pci_nic *nic_of(struct pci_function *fn)
 {
+	return container_of(fn, struct pci_nic, fn);
+}
+
+static void nic_map(struct pci_function *fn)
+{
+	struct pci_nic *nic = nic_of(fn);
+
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++) {
 		struct pci_nic_bar *bar = &nic->bar[i];
+		bool is_io = bar->what.kind == PCI_BAR_IO;
 		uint64_t addr;
 
-		if (bar->kind == PCI_BAR_NONE)
+		if (bar->what.kind == PCI_BAR_NONE)
 			continue;
-		addr = bar_address(bar, nic->header);
-		if (!addr || addr > ~0ull - bar->size ||
-		    (bar->kind == PCI_BAR_IO && addr + bar->size > 0x10000))
+		addr = bar_address(bar);
+		if (!addr || addr > ~0ull - bar->what.size ||
+		    (is_io && addr + bar->what.size > 0x10000) ||
+		    !pci_bus_reached(fn->bus, is_io, addr, bar->what.size))
 			continue;
-		if (bus_add(bar->kind == PCI_BAR_IO ? nics->pio : nics->mmio,
-			    addr, bar->size, &bar->dev, true))
+		if (bus_add(is_io ? nic->host->pio : nic->host->mmio, addr,
+			    bar->what.size, &bar->dev, true))
 			log_limited(LOG_DEBUG, "%s at %#llx: taken",
 				    bar->dev.name, (unsigned long long)addr);
 	}
 }
 
-/* All anew: what is in the way of what depends on all of them. */
-static void map_all(struct pci_nics *nics)
+/* The server may have taken less than was written, or more have come of it:
+ * ask.  Mapping all BARs anew is spared where none has moved. */
+static void read_config(struct pci_nic *nic)
 {
-	bus_lock(nics->pio);
-	bus_lock(nics->mmio);
-	bus_clear_movable(nics->pio);
-	bus_clear_movable(nics->mmio);
-	for (unsigned int i = 0; i < nics->n; i++)
-		map_nic(nics, &nics->nic[i]);
-	bus_unlock(nics->mmio);
-	bus_unlock(nics->pio);
-}
+	uint64_t before[PCI_N_BARS + 1];
+	uint8_t config[PCI_CONFIG_SIZE];
+	bool moved = false;
 
-/* The server may have taken less than was written: ask. */
-static void header_changed(struct pci_nics *nics, struct pci_nic *nic)
-{
-	uint8_t header[PCI_NIC_HEADER_LEN];
-
-	if (config_get(nic, 0, header, sizeof(header)))
+	if (config_get(nic, 0, config, sizeof(config)))
 		return;
-	memcpy(nic->header, header, sizeof(header));
-	map_all(nics);
+	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
+		before[i] = bar_address(&nic->bar[i]);
+	memcpy(nic->config, config, sizeof(config));
+	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
+		moved = moved || before[i] != bar_address(&nic->bar[i]);
+	if (moved)
+		pci_host_map(nic->host);
+	nic_msi_config(&nic->msi, nic->config);
 }
 
-static uint32_t nic_config_read(void *opaque, unsigned int off,
+static uint32_t nic_config_read(struct pci_function *fn, unsigned int off,
 				unsigned int len)
 {
-	struct pci_nic *nic = opaque;
+	struct pci_nic *nic = nic_of(fn);
 	uint32_t val = 0;
 
-	return config_get(nic, off, &val, len) ? ~0u : val;
+	if (!range_within(off, len, nic->config_size) ||
+	    config_get(nic, off, &val, len))
+		return ~0u;
+	return val;
 }
 
-static void nic_config_write(void *opaque, unsigned int off, unsigned int len,
-			     uint32_t val)
+static void nic_config_write(struct pci_function *fn, unsigned int off,
+			     unsigned int len, uint32_t val)
 {
-	struct pci_nic *nic = opaque;
+	struct pci_nic *nic = nic_of(fn);
 
-	if (config_put(nic, off, val, len))
+	if (!range_within(off, len, nic->config_size) ||
+	    config_put(nic, off, val, len))
 		return;
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS) ||
-	    ranges_overlap(off, len, PCI_ROM_ADDRESS, 4))
-		header_changed(nic->nics, nic);
+	    ranges_overlap(off, len, PCI_ROM_ADDRESS, 4) ||
+	    off >= PCI_STD_HEADER_SIZEOF)
+		read_config(nic);
 }
 
-void pci_nics_init(struct pci_nics *nics, struct pci_host *host,
-		   struct bus *pio, struct bus *mmio, struct irq *irq)
+static const struct pci_bar *nic_bar(struct pci_function *fn, unsigned int idx)
 {
-	*nics = (struct pci_nics){
-		.host = host, .pio = pio, .mmio = mmio, .irq = irq,
-	};
+	return &nic_of(fn)->bar[idx].what;
 }
 
-void pci_nics_fini(struct pci_nics *nics)
+static void nic_route(struct pci_function *fn)
 {
-	for (unsigned int i = 0; i < nics->n; i++) {
-		struct pci_nic *nic = &nics->nic[i];
+	struct pci_nic *nic = nic_of(fn);
 
-		nics->host->slot[nic->slot] = (struct pci_slot){ 0 };
-		vfu_client_close(nic->client);
-		irq_intx_fini(&nic->intx);
-	}
-	nics->n = 0;
+	if (nic->pin)
+		irq_intx_route(nic->irq, &nic->intx,
+			       pci_host_gsi(nic->host, fn, nic->pin));
 }
+
+/* A card that has gone does not keep the machine from rebooting. */
+static int nic_reset(struct pci_function *fn)
+{
+	struct pci_nic *nic = nic_of(fn);
+	int err = vfu_client_reset(nic->client);
+
+	nic_msi_reset(&nic->msi);
+	check_gone(nic, err);
+	if (err == -ENOTCONN)
+		return 0;
+	if (err)
+		log_err("NIC %s (%s): reset: %s", nic->id, nic->path,
+			strerror(-err));
+	else
+		read_config(nic);
+	return err;
+}
+
+static const struct pci_function_ops nic_ops = {
+	.config_read = nic_config_read,
+	.config_write = nic_config_write,
+	.bar = nic_bar,
+	.map = nic_map,
+	.route = nic_route,
+	.reset = nic_reset,
+};
 
 /* What BARs there are: kinds from the registers, sizes from the regions. */
-static int find_bars(struct pci_nic *nic)
+static int find_bars(struct pci_nic *nic, const char *where)
 {
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++) {
 		struct pci_nic_bar *bar = &nic->bar[i];
 		const struct vfu_region *region =
 			vfu_client_region(nic->client, i);
-		uint32_t reg = le32_load(nic->header + bar_reg(i));
+		uint32_t reg = le32_load(nic->config + bar_reg(i));
 		char name[BUS_NAME_MAX];
 
+		bar->nic = nic;
+		bar->idx = i;
 		if (!region || !region->size)
 			continue;
 		if (!is_power_of_two(region->size)) {
-			log_err("NIC in slot %u (%s): BAR %u has %llu bytes, "
-				"a power of two expected", nic->slot,
-				nic->path, i,
+			log_err("NIC %s (%s): BAR %u has %llu bytes, a power "
+				"of two expected", nic->id, nic->path, i,
 				(unsigned long long)region->size);
 			return -EPROTO;
 		}
-		bar->nic = nic;
-		bar->idx = i;
-		bar->size = region->size;
-		if (i == PCI_ROM_BAR || !(reg & PCI_BASE_ADDRESS_SPACE_IO))
-			bar->kind = PCI_BAR_MEM32;
-		else
-			bar->kind = PCI_BAR_IO;
-		if (i < PCI_N_BARS - 1 && bar->kind == PCI_BAR_MEM32 &&
-		    (reg & PCI_BASE_ADDRESS_MEM_TYPE_64))
-			bar->kind = PCI_BAR_MEM64;
+		bar->what.size = region->size;
+		bar->what.kind = PCI_BAR_MEM32;
+		if (i != PCI_ROM_BAR && (reg & PCI_BASE_ADDRESS_SPACE_IO))
+			bar->what.kind = PCI_BAR_IO;
+		else if (i < PCI_N_BARS - 1 &&
+			 (reg & PCI_BASE_ADDRESS_MEM_TYPE_64))
+			bar->what.kind = PCI_BAR_MEM64;
+		bar->what.prefetchable = i != PCI_ROM_BAR &&
+			bar->what.kind != PCI_BAR_IO &&
+			(reg & PCI_BASE_ADDRESS_MEM_PREFETCH);
 		snprintf(name, sizeof(name), i == PCI_ROM_BAR ?
-			 "nic@%u rom" : "nic@%u bar%u", nic->slot, i);
+			 "nic@%s rom" : "nic@%s bar%u", where, i);
 		bus_dev_init(&bar->dev, name, &bar_ops, bar,
-			     bar->kind == PCI_BAR_IO ? 4 : 8);
+			     bar->what.kind == PCI_BAR_IO ? 4 : 8);
 	}
 	return 0;
 }
@@ -243,17 +275,16 @@ static int give_memory(struct pci_nic *nic, const struct vm_memory *mem)
 
 static int give_intx(struct pci_nic *nic)
 {
-	uint8_t pin = nic->header[PCI_INTERRUPT_PIN];
+	uint8_t pin = nic->config[PCI_INTERRUPT_PIN];
 	int err;
 
 	if (!vfu_client_irqs(nic->client, VFIO_PCI_INTX_IRQ_INDEX) ||
-	    pin < 1 || pin > PCI_N_PIRQS)
+	    pin < 1 || pin > PCI_N_PINS)
 		return 0;
 	err = irq_intx_init(&nic->intx);
 	if (err)
 		return err;
-	nic->has_intx = true;
-	nic->pirq = pci_host_pirq(nic->slot, pin);
+	nic->pin = pin;
 	err = vfu_client_set_irqs(nic->client, VFIO_PCI_INTX_IRQ_INDEX,
 				  VFIO_IRQ_SET_DATA_EVENTFD |
 				  VFIO_IRQ_SET_ACTION_UNMASK, 0, 1,
@@ -266,154 +297,74 @@ static int give_intx(struct pci_nic *nic)
 				   &nic->intx.trigger_fd);
 }
 
-static unsigned int free_slot(const struct pci_host *host)
+static int set_up(struct pci_nic *nic, const char *where,
+		  const struct vm_memory *mem)
 {
-	for (unsigned int i = PCI_SLOT_NIC; i < PCI_N_SLOTS; i++)
-		if (!host->slot[i].config_read)
-			return i;
-	return 0;
-}
+	int err = vfu_client_connect(nic->path, &nic->client);
 
-int pci_nics_add(struct pci_nics *nics, const char *path, unsigned int slot,
-		 const struct vm_memory *mem)
-{
-	struct pci_nic *nic;
-	int err;
-
-	if (!slot)
-		slot = free_slot(nics->host);
-	if (slot <= PCI_SLOT_ISA || slot >= PCI_N_SLOTS ||
-	    nics->host->slot[slot].config_read) {
-		log_err("NIC %s: no such slot or already taken; 2 to %d "
-			"expected", path, PCI_N_SLOTS - 1);
-		return -EINVAL;
-	}
-	nic = &nics->nic[nics->n];
-	*nic = (struct pci_nic){
-		.nics = nics, .path = path, .slot = slot,
-		.intx = { -1, -1, IRQ_NO_GSI },
-	};
-	err = vfu_client_connect(path, &nic->client);
 	if (err) {
-		log_err("NIC %s: no vfio-user server answers there: %s", path,
-			strerror(-err));
+		log_err("NIC %s: no vfio-user server answers there: %s",
+			nic->path, strerror(-err));
 		return err;
 	}
-	nics->n++;	/* from here on, pci_nics_fini() sees to it */
-	err = config_get(nic, 0, nic->header, sizeof(nic->header));
+	nic->config_size = (uint32_t)min_of((uint64_t)PCI_CONFIG_EXT_SIZE,
+		vfu_client_region(nic->client,
+				  VFIO_PCI_CONFIG_REGION_INDEX)->size);
+	err = config_get(nic, 0, nic->config, sizeof(nic->config));
 	if (!err)
-		err = find_bars(nic);
+		err = find_bars(nic, where);
 	if (!err)
 		err = give_memory(nic, mem);
 	if (!err)
 		err = give_intx(nic);
+	if (!err)
+		err = nic_msi_init(&nic->msi, nic->client, nic->irq, nic->id,
+				   nic->config);
+	if (err)
+		log_err("NIC %s: its server refused to be set up: %s",
+			nic->path, strerror(-err));
+	return err;
+}
+
+int pci_nic_create(struct pci_host *host, struct irq *irq, const char *path,
+		   const char *id, const char *where,
+		   const struct vm_memory *mem, struct pci_nic **result)
+{
+	struct pci_nic *nic = calloc(1, sizeof(*nic));
+	int err = -ENOMEM;
+
+	if (!nic)
+		return err;
+	nic->fn.ops = &nic_ops;
+	nic->host = host;
+	nic->irq = irq;
+	nic->intx = (struct irq_intx){ -1, -1, IRQ_NO_GSI };
+	snprintf(nic->id, sizeof(nic->id), "%s", id);
+	nic->path = strdup(path);
+	if (nic->path)
+		err = set_up(nic, where, mem);
 	if (err) {
-		log_err("NIC %s: its server refused to be set up: %s", path,
-			strerror(-err));
+		pci_nic_destroy(nic);
 		return err;
 	}
-	nics->host->slot[slot] = (struct pci_slot){
-		nic_config_read, nic_config_write, nic,
-	};
+	*result = nic;
 	return 0;
 }
 
-/* What is left of the windows. */
-struct windows {
-	uint64_t mem_end;	/* memory is taken from here down */
-	uint64_t io_base;	/* ports from here up */
-};
-
-static int assign_bar(struct pci_nic *nic, const struct pci_nic_bar *bar,
-		      struct windows *w)
+void pci_nic_destroy(struct pci_nic *nic)
 {
-	uint64_t addr;
-	int err;
-
-	if (bar->kind == PCI_BAR_IO) {
-		addr = align_up(w->io_base, bar->size);
-		if (!range_within(addr, bar->size, IO_WINDOW_END))
-			return -ENOSPC;
-		w->io_base = addr + bar->size;
-	} else {
-		if (bar->size > w->mem_end)
-			return -ENOSPC;
-		addr = (w->mem_end - bar->size) & ~(bar->size - 1);
-		if (addr < MEM_WINDOW_BASE)
-			return -ENOSPC;
-		w->mem_end = addr;
-	}
-	err = config_put(nic, bar_reg(bar->idx), (uint32_t)addr, 4);
-	if (!err && bar->kind == PCI_BAR_MEM64)
-		err = config_put(nic, bar_reg(bar->idx) + 4, 0, 4);
-	return err;
+	if (!nic)
+		return;
+	nic_msi_fini(&nic->msi);
+	vfu_client_close(nic->client);
+	irq_intx_fini(&nic->intx);
+	free(nic->path);
+	free(nic);
 }
 
-static int start_nic(struct pci_nic *nic, struct windows *w)
+void pci_nic_unroute(struct pci_nic *nic)
 {
-	int err = vfu_client_reset(nic->client);
-
-	for (unsigned int i = 0; !err && i <= PCI_ROM_BAR; i++)
-		if (nic->bar[i].kind != PCI_BAR_NONE)
-			err = assign_bar(nic, &nic->bar[i], w);
-	if (!err)
-		err = config_put(nic, PCI_COMMAND,
-				 PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 2);
-	if (!err)
-		err = config_get(nic, 0, nic->header, sizeof(nic->header));
-	return err;
-}
-
-/* The line a guest without ACPI looks up: where its PIRQ goes at start. */
-static int set_interrupt_line(struct pci_nics *nics, struct pci_nic *nic)
-{
-	int gsi = pci_host_pirq_gsi(nics->host, nic->pirq);
-
-	if (!nic->has_intx || gsi == IRQ_NO_GSI)
-		return 0;
-	return config_put(nic, PCI_INTERRUPT_LINE, (uint32_t)gsi, 1);
-}
-
-int pci_nics_reset(struct pci_nics *nics)
-{
-	struct windows w = { MEM_WINDOW_END, IO_WINDOW_BASE };
-
-	for (unsigned int i = 0; i < nics->n; i++) {
-		struct pci_nic *nic = &nics->nic[i];
-		int err = start_nic(nic, &w);
-
-		if (!err)
-			err = set_interrupt_line(nics, nic);
-		/* A card that has gone does not keep the machine from
-		 * rebooting. */
-		if (err && err != -ENOTCONN) {
-			log_err("NIC in slot %u (%s): %s", nic->slot,
-				nic->path, err == -ENOSPC ?
-				"no addresses left for its BARs" :
-				strerror(-err));
-			return err;
-		}
-	}
-	map_all(nics);
-	return 0;
-}
-
-void pci_nics_route(struct pci_nics *nics)
-{
-	for (unsigned int i = 0; i < nics->n; i++) {
-		struct pci_nic *nic = &nics->nic[i];
-
-		if (nic->has_intx)
-			irq_intx_route(nics->irq, &nic->intx,
-				       pci_host_pirq_gsi(nics->host,
-							 nic->pirq));
-	}
-}
-
-void pci_nics_unroute(struct pci_nics *nics)
-{
-	for (unsigned int i = 0; i < nics->n; i++)
-		if (nics->nic[i].has_intx)
-			irq_intx_route(nics->irq, &nics->nic[i].intx,
-				       IRQ_NO_GSI);
+	if (nic->pin)
+		irq_intx_route(nic->irq, &nic->intx, IRQ_NO_GSI);
+	nic_msi_unroute(&nic->msi);
 }

@@ -9,13 +9,12 @@
  *	I/O BAR		reads and writes wait
  *	INTx		eventfds between server and KVM; see irq.h
  *
- * The VMM also plays the firmware: it gives each BAR an address.
- *
  * A server that goes away is a card pulled out: reads give ones, the machine
  * goes on.
  *
  * Threads: set-up before the vCPUs run; afterwards BAR accesses from any vCPU,
- * the rest under the PCI lock.
+ * config accesses under the PCI lock, pci_nic_create() and pci_nic_destroy()
+ * by any.
  */
 #ifndef VMM_PCI_NIC_H
 #define VMM_PCI_NIC_H
@@ -25,68 +24,55 @@
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
+#include "vmm/nic_msi.h"
 #include "vmm/pci_host.h"
 
 struct vfu_client;
 
-enum { PCI_NIC_HEADER_LEN = 0x40 };
+enum { PCI_NIC_NAME_MAX = 64 };
 
 /* One BAR, or the ROM. */
 struct pci_nic_bar {
 	struct bus_dev dev;		/* counts its accesses */
 	struct pci_nic *nic;		/* whose */
 	unsigned int idx;		/* PCI_ROM_BAR: the ROM */
-	enum pci_bar_kind kind;		/* PCI_BAR_NONE: not there */
-	uint64_t size;			/* bytes, a power of two */
+	struct pci_bar what;		/* kind PCI_BAR_NONE: not there */
 };
 
 struct pci_nic {
-	struct pci_nics *nics;		/* the bus it is on */
+	struct pci_function fn;
+	struct pci_host *host;		/* the bus it is on */
+	struct irq *irq;		/* what its pin is wired to */
 	struct vfu_client *client;
-	const char *path;		/* of the server's socket */
-	unsigned int slot;
+	char *path;			/* of the server's socket */
+	char id[PCI_NIC_NAME_MAX];	/* what people call it */
 	bool gone;			/* the server's end has been told */
-	bool has_intx;
-	uint8_t header[PCI_NIC_HEADER_LEN];	/* of its config space, as last
-						 * read */
-	unsigned int pirq;		/* its pin's input at the PIIX3 */
+	uint32_t config_size;		/* bytes of config space */
+	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
+	unsigned int pin;		/* 1: INTA#; 0: it has none */
 	struct irq_intx intx;
+	struct nic_msi msi;
 	struct pci_nic_bar bar[PCI_N_BARS + 1];
 };
 
-/* All NICs of a machine, and what they are wired to. */
-struct pci_nics {
-	struct pci_host *host;
-	struct bus *pio, *mmio;
-	struct irq *irq;
-	unsigned int n;
-	struct pci_nic nic[PCI_N_SLOTS];
-};
-
-void pci_nics_init(struct pci_nics *nics, struct pci_host *host,
-		   struct bus *pio, struct bus *mmio, struct irq *irq);
-void pci_nics_fini(struct pci_nics *nics);
-
 /**
- * pci_nics_add() - connect to the server at @path and give it guest memory
- * @slot: 2 to 31; 0: the next free one from 3 on
+ * pci_nic_create() - connect to the server at @path, give it guest memory
+ * @id: for people
+ * @where: for the statistics: "3", "port2"
+ *
+ * It is on no bus yet: that is pci_bus_add()'s, under the PCI lock.
  *
  * Return: 0 or -errno, with a message.
  */
-int must_check pci_nics_add(struct pci_nics *nics, const char *path,
-			    unsigned int slot, const struct vm_memory *mem);
+int must_check pci_nic_create(struct pci_host *host, struct irq *irq,
+			      const char *path, const char *id,
+			      const char *where, const struct vm_memory *mem,
+			      struct pci_nic **nic);
 
-/**
- * pci_nics_reset() - reset all, assign addresses, interrupts as yet unrouted
- *
- * Return: 0 or -errno, with a message (the addresses do not suffice).
- */
-int must_check pci_nics_reset(struct pci_nics *nics);
+/** pci_nic_destroy() - it is on no bus, no vCPU knows it; NULL is fine */
+void pci_nic_destroy(struct pci_nic *nic);
 
-/** pci_nics_route() - connect INTx pins as the PIRQ registers now say */
-void pci_nics_route(struct pci_nics *nics);
-
-/** pci_nics_unroute() - the KVM machine is about to go */
-void pci_nics_unroute(struct pci_nics *nics);
+/** pci_nic_unroute() - the KVM machine is about to go, or the card */
+void pci_nic_unroute(struct pci_nic *nic);
 
 #endif

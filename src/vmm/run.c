@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "vmm/pci_setup.h"
 
 enum {
 	DRAIN_MS = 1000,	/* for the last words on a slow console */
@@ -70,11 +71,15 @@ static int create_cpus(struct vm *vm)
 /* The devices as after power-on, and what firmware would do with them. */
 static int reset_devices(struct vm *vm)
 {
+	int err;
+
 	for (unsigned int i = 0; i < VM_N_COMS; i++)
 		uart_reset(&vm->com[i].uart);
 	pm_reset(&vm->pm);
-	pci_host_reset(&vm->pci);
-	return pci_nics_reset(&vm->nics);
+	cards_reset(&vm->cards);
+	vm_reap_cards(vm);
+	err = pci_host_reset(&vm->pci);
+	return err ? err : pci_setup(&vm->pci);
 }
 
 static void power_down(struct vm *vm)
@@ -82,8 +87,9 @@ static void power_down(struct vm *vm)
 	__atomic_store_n(&vm->cpu_host.stop, true, __ATOMIC_RELEASE);
 	for (unsigned int i = 0; i < vm->config.n_cpus; i++)
 		vcpu_stop(&vm->cpu[i]);
+	pthread_mutex_lock(&vm->power_lock);
 	if (vm->vm_fd >= 0)
-		pci_nics_unroute(&vm->nics);
+		cards_unroute(&vm->cards);
 	pthread_mutex_lock(&vm->stats_lock);
 	for (unsigned int i = 0; i < vm->config.n_cpus; i++) {
 		if (vm->cpu[i].stats_fd >= 0)
@@ -94,12 +100,12 @@ static void power_down(struct vm *vm)
 	pthread_mutex_unlock(&vm->stats_lock);
 	irq_remove_chips(&vm->irq);
 	fd_close(&vm->vm_fd);
+	pthread_mutex_unlock(&vm->power_lock);
 }
 
-/* Return: 0 or -errno, with a message; power_down() is due either way. */
-static int power_up(struct vm *vm)
+/* A machine of KVM, and the devices as at power-on. */
+static int create_machine(struct vm *vm)
 {
-	struct boot_entry entry;
 	int err;
 
 	vm->vm_fd = kvm_create_vm(&vm->kvm, &vm->mem);
@@ -111,8 +117,18 @@ static int power_up(struct vm *vm)
 		return err;
 	}
 	err = create_cpus(vm);
-	if (!err)
-		err = reset_devices(vm);
+	return err ? err : reset_devices(vm);
+}
+
+/* Return: 0 or -errno, with a message; power_down() is due either way. */
+static int power_up(struct vm *vm)
+{
+	struct boot_entry entry;
+	int err;
+
+	pthread_mutex_lock(&vm->power_lock);
+	err = create_machine(vm);
+	pthread_mutex_unlock(&vm->power_lock);
 	if (!err)
 		err = boot_load(&vm->mem, &vm->source, &entry);
 	if (!err)
@@ -142,6 +158,13 @@ static void print_stats(struct vm *vm)
 	free(stats);
 }
 
+static void reap_cards(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->power_lock);
+	vm_reap_cards(vm);
+	pthread_mutex_unlock(&vm->power_lock);
+}
+
 /* Move bytes until something is asked for. */
 static enum vm_request serve(struct vm *vm)
 {
@@ -167,6 +190,8 @@ static enum vm_request serve(struct vm *vm)
 		for (unsigned int i = 0; i < VM_N_COMS; i++)
 			if (chardev_service(&vm->com[i].chr) == CHARDEV_QUIT)
 				vm_stop(vm);
+		if (cards_any_released(&vm->cards))
+			reap_cards(vm);
 		if (__atomic_exchange_n(&vm->print_stats, false,
 					__ATOMIC_ACQ_REL))
 			print_stats(vm);
@@ -235,6 +260,19 @@ const char *vm_state_name(enum vm_state state)
 	return names[state];
 }
 
+static void count_nics(struct vm *vm, struct vm_stats *stats)
+{
+	pthread_mutex_lock(&vm->power_lock);
+	for (unsigned int i = 0; i < VM_NICS_MAX; i++) {
+		const struct pci_nic *nic = vm->cards.card[i].nic;
+
+		stats->n_nics += nic != NULL;
+		stats->n_nics_gone += nic && __atomic_load_n(&nic->gone,
+							     __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&vm->power_lock);
+}
+
 void vm_stats(struct vm *vm, struct vm_stats *stats)
 {
 	memset(stats, 0, sizeof(*stats));
@@ -244,10 +282,7 @@ void vm_stats(struct vm *vm, struct vm_stats *stats)
 	stats->memory = vm->config.memory;
 	if (vm->start_ns)
 		stats->uptime_ns = time_now_ns() - vm->start_ns;
-	stats->n_nics = vm->nics.n;
-	for (unsigned int i = 0; i < vm->nics.n; i++)
-		stats->n_nics_gone += __atomic_load_n(&vm->nics.nic[i].gone,
-						      __ATOMIC_RELAXED);
+	count_nics(vm, stats);
 	stats->n_resets = __atomic_load_n(&vm->n_resets, __ATOMIC_RELAXED);
 	vm_stats_add_bus(stats, &vm->pio);
 	vm_stats_add_bus(stats, &vm->mmio);

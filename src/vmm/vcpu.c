@@ -260,6 +260,30 @@ static bool handle_exit(struct vcpu *vcpu)
 	}
 }
 
+/* The full barriers pair with that of vcpu_wait_exit(): either that sees an odd
+ * number, or we see the buses as they were changed before it was called. */
+static bool handle_exit_counted(struct vcpu *vcpu)
+{
+	bool more;
+
+	__atomic_fetch_add(&vcpu->exit_seq, 1, __ATOMIC_SEQ_CST);
+	more = handle_exit(vcpu);
+	__atomic_fetch_add(&vcpu->exit_seq, 1, __ATOMIC_SEQ_CST);
+	return more;
+}
+
+void vcpu_wait_exit(const struct vcpu *vcpu)
+{
+	enum { POLL_US = 100 };
+	unsigned int seq;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	seq = __atomic_load_n(&vcpu->exit_seq, __ATOMIC_ACQUIRE);
+	while ((seq & 1) &&
+	       __atomic_load_n(&vcpu->exit_seq, __ATOMIC_ACQUIRE) == seq)
+		usleep(POLL_US);
+}
+
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -270,7 +294,7 @@ static void *vcpu_main(void *arg)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	while (!__atomic_load_n(&vcpu->host->stop, __ATOMIC_ACQUIRE)) {
 		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
-			if (!handle_exit(vcpu))
+			if (!handle_exit_counted(vcpu))
 				break;
 		} else if (errno == EINTR) {
 			counter_add(&vcpu->exits[VM_EXIT_INTR], 1);

@@ -43,6 +43,7 @@ struct vcpu {
 	int run_size;		/* bytes of it */
 	pthread_t thread;
 	bool started;		/* thread is there */
+	unsigned int exit_seq;	/* odd while it handles an exit; atomic */
 	counter exits[N_VM_EXITS];
 };
 
@@ -57,6 +58,10 @@ int must_check vcpu_set_entry(struct vcpu *vcpu,
 			      const struct boot_entry *entry);
 
 int must_check vcpu_start(struct vcpu *vcpu);
+
+/** vcpu_wait_exit() - until it has done with the exit it is in, if any: it
+ * knows nothing any more of what it had found on a bus before */
+void vcpu_wait_exit(const struct vcpu *vcpu);
 
 /** vcpu_stop() - get it out of the guest, wait for its thread */
 void vcpu_stop(struct vcpu *vcpu);

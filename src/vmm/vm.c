@@ -57,12 +57,34 @@ static void com_wake(void *opaque)
 	vm_wake(com->vm);
 }
 
-static void pirq_changed(void *opaque)
+static void set_line(void *opaque, unsigned int gsi, bool level)
 {
 	struct vm *vm = opaque;
 
-	pci_nics_route(&vm->nics);
+	irq_set(&vm->irq, gsi, level);
 }
+
+static void send_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+	struct vm *vm = opaque;
+
+	irq_msi_send(&vm->irq, addr, data);
+}
+
+static void card_released(void *opaque, struct pci_bridge *port)
+{
+	struct vm *vm = opaque;
+
+	cards_released(&vm->cards, port);
+	vm_wake(vm);
+}
+
+static const struct pci_host_ops pci_ops = {
+	.reset = reset,
+	.set_line = set_line,
+	.send_msi = send_msi,
+	.card_released = card_released,
+};
 
 static int init_com(struct vm *vm, unsigned int i, const char *name,
 		    unsigned int irq, const char *spec)
@@ -77,8 +99,8 @@ static int init_com(struct vm *vm, unsigned int i, const char *name,
 			    i == 0 ? "console" : "agent", &com->uart);
 }
 
-/* The fixed devices on the port bus; there is room and no overlap. */
-static int add_ports(struct vm *vm)
+/* The fixed devices on the buses; there is room and no overlap. */
+static int add_fixed(struct vm *vm)
 {
 	const struct {
 		uint64_t base, len;
@@ -89,7 +111,6 @@ static int add_ports(struct vm *vm)
 		{ I8042_PORT, 1, &vm->kbc.data_dev },
 		{ I8042_STATUS_PORT, 1, &vm->kbc.dev },
 		{ CMOS_PORT, CMOS_LEN, &vm->cmos.dev },
-		{ PM_PORT, PM_LEN, &vm->pm.dev },
 		{ PCI_CONFIG_PORT, PCI_CONFIG_PORTS, &vm->pci.dev },
 	};
 	int err = 0;
@@ -99,6 +120,44 @@ static int add_ports(struct vm *vm)
 		err = bus_add(&vm->pio, row[i].base, row[i].len, row[i].dev,
 			      false);
 	bus_unlock(&vm->pio);
+	if (err || vm->config.board != VM_BOARD_PCIE)
+		return err;
+	bus_lock(&vm->mmio);
+	err = bus_add(&vm->mmio, VM_ECAM_BASE, VM_ECAM_LEN, &vm->pci.ecam,
+		      false);
+	bus_unlock(&vm->mmio);
+	return err;
+}
+
+/* Root ports: for each NIC that goes into one, and some more. */
+static unsigned int count_ports(const struct vm_config *config)
+{
+	unsigned int n = config->spare_ports;
+
+	if (config->board != VM_BOARD_PCIE)
+		return 0;
+	for (unsigned int i = 0; i < config->n_nics; i++)
+		n += !config->nic[i].bridge;
+	for (unsigned int i = 0; i < config->n_nics; i++)
+		if (!config->nic[i].bridge)
+			n = max_of(n, config->nic[i].slot);
+	return min_of(n, (unsigned int)VM_PORTS_MAX);
+}
+
+/* Those that ask for a slot first, so that none of the others is in it. */
+static int add_nics(struct vm *vm, bool with_slot)
+{
+	const struct vm_config *config = &vm->config;
+	struct vm_error error;
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->n_nics && !err; i++) {
+		if (!config->nic[i].slot == with_slot)
+			continue;
+		err = cards_add(&vm->cards, &config->nic[i], false, &error);
+		if (err)
+			log_err("NIC %s: %s", config->nic[i].path, error.text);
+	}
 	return err;
 }
 
@@ -110,15 +169,19 @@ static int init_devices(struct vm *vm)
 	pm_init(&vm->pm, &power_ops, vm, time_now_ns);
 	cmos_init(&vm->cmos);
 	i8042_init(&vm->kbc, &power_ops, vm);
-	pci_nics_init(&vm->nics, &vm->pci, &vm->pio, &vm->mmio, &vm->irq);
-	err = pci_host_init(&vm->pci, &power_ops, pirq_changed, vm);
+	err = pci_host_init(&vm->pci, config->board, &pci_ops, vm, &vm->pio,
+			    &vm->mmio, &vm->pm.dev);
 	if (!err)
 		err = irq_init(&vm->irq);
 	if (!err)
-		err = add_ports(vm);
-	for (unsigned int i = 0; i < config->n_nics && !err; i++)
-		err = pci_nics_add(&vm->nics, config->nic[i].path,
-				   config->nic[i].slot, &vm->mem);
+		err = cards_init(&vm->cards, &vm->pci, &vm->irq, &vm->mem,
+				 count_ports(config));
+	if (!err)
+		err = add_fixed(vm);
+	if (!err)
+		err = add_nics(vm, true);
+	if (!err)
+		err = add_nics(vm, false);
 	/* Last, so that messages before are not on a raw terminal. */
 	if (!err)
 		err = init_com(vm, 0, "com1", COM1_IRQ, config->console);
@@ -151,6 +214,7 @@ static int open_files(struct vm *vm)
 
 	vm->source.cmdline = config->cmdline;
 	vm->source.n_cpus = config->n_cpus;
+	vm->source.board = config->board;
 	err = boot_file_open(&vm->source.kernel, config->kernel);
 	if (!err && config->initrd)
 		err = boot_file_open(&vm->source.initrd, config->initrd);
@@ -169,6 +233,7 @@ int vm_create(const struct vm_config *config, struct vm **result)
 	bus_init(&vm->pio, "unclaimed ports");
 	bus_init(&vm->mmio, "unclaimed memory");
 	pthread_mutex_init(&vm->stats_lock, NULL);
+	pthread_mutex_init(&vm->power_lock, NULL);
 	vm->cpu_host = (struct vcpu_host){
 		.pio = &vm->pio, .mmio = &vm->mmio, .died = guest_died,
 		.power_off = power_off, .reset = reset, .opaque = vm,
@@ -217,7 +282,7 @@ void vm_destroy(struct vm *vm)
 		chardev_close(&vm->com[i].chr);
 		uart_fini(&vm->com[i].uart);
 	}
-	pci_nics_fini(&vm->nics);
+	cards_fini(&vm->cards);
 	irq_fini(&vm->irq);
 	pci_host_fini(&vm->pci);
 	cmos_fini(&vm->cmos);
@@ -227,6 +292,7 @@ void vm_destroy(struct vm *vm)
 	kvm_close(&vm->kvm);
 	boot_file_close(&vm->source.initrd);
 	boot_file_close(&vm->source.kernel);
+	pthread_mutex_destroy(&vm->power_lock);
 	pthread_mutex_destroy(&vm->stats_lock);
 	bus_fini(&vm->mmio);
 	bus_fini(&vm->pio);

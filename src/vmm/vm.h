@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A virtual machine: a PC of the 440FX's time, as far as an unmodified Linux
- * kernel booted directly wants one, with its NICs in other processes.
+ * A virtual machine: a PC, as far as an unmodified Linux kernel booted directly
+ * wants one, with its NICs in other processes.
  *
  *	Theory of operation
  *
@@ -21,13 +21,34 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vmm/board.h"
 #include "vmm/stats.h"
 
-enum { VM_CPUS_MAX = 128, VM_NICS_MAX = 30 };
+enum {
+	VM_CPUS_MAX = 128,
+	VM_NICS_MAX = 160,
+	VM_PORTS_MAX = 176,	/* root ports, of the pcie board */
+	VM_SPARE_PORTS = 4,	/* of them, if not said, without a card */
+	VM_BRIDGES_MAX = 4,	/* conventional bridges */
+};
 
+/* Where a NIC goes: behind conventional bridge 1 to VM_BRIDGES_MAX into slot 1
+ * to 31; else (0) on the pc board into slot 2 to 31, on the pcie board into the
+ * slot of root port 1 to VM_PORTS_MAX.  Slot 0: the next free one. */
 struct vm_nic_config {
 	const char *path;	/* vfio-user socket of its server */
-	unsigned int slot;	/* PCI slot, 2 to 31; 0: the next free one */
+	const char *id;		/* for people; NULL: one is made up */
+	unsigned int bridge;
+	unsigned int slot;
+};
+
+struct vm_nic_info {
+	char id[64];
+	char path[128];
+	char where[16];		/* "3", "port2", "bridge1.4" */
+	bool gone;		/* its server does not answer any more */
+	bool leaving;		/* the guest was asked to let go of it */
+	bool pluggable;		/* it can be taken out */
 };
 
 /* All strings must live as long as the machine. */
@@ -36,6 +57,8 @@ struct vm_config {
 	const char *kernel;	/* ELF with PVH note, or bzImage */
 	const char *initrd;	/* NULL: none */
 	const char *cmdline;	/* of the kernel */
+	enum vm_board board;
+	unsigned int spare_ports;	/* pcie: root ports without a card */
 	unsigned int n_cpus;	/* 1 to VM_CPUS_MAX */
 	uint64_t memory;	/* bytes; see vm_memory_size_ok() */
 	const char *console;	/* COM1; a chardev specification */
@@ -81,6 +104,36 @@ void vm_print_stats(struct vm *vm);
 
 /** vm_stats() - a snapshot; any thread, at any time before vm_destroy() */
 void vm_stats(struct vm *vm, struct vm_stats *stats);
+
+/* Why vm_plug_nic() or vm_unplug_nic() refused, in one sentence. */
+struct vm_error {
+	char text[256];
+};
+
+/**
+ * vm_plug_nic() - plug one in while the guest runs; any thread
+ *
+ * Return: 0; -EAGAIN (no guest runs at the moment), -EOPNOTSUPP (not on this
+ * board), -EEXIST, -EBUSY, -ENOSPC (name, slot) or what became of the
+ * connection; with @error.
+ */
+int must_check vm_plug_nic(struct vm *vm, const struct vm_nic_config *nic,
+			   struct vm_error *error);
+
+/**
+ * vm_unplug_nic() - ask the guest to let go of one, or (@pull) take it away
+ *
+ * It is out when vm_nics() does not list it any more.  Any thread.
+ *
+ * Return: 0; -EAGAIN, -EOPNOTSUPP as above; -ENOENT; -EBUSY (asked already,
+ * less than 10 s ago); with @error.
+ */
+int must_check vm_unplug_nic(struct vm *vm, const char *id, bool pull,
+			     struct vm_error *error);
+
+/** vm_nics() - fill in up to @max; how many; any thread */
+unsigned int vm_nics(struct vm *vm, struct vm_nic_info *info,
+		     unsigned int max);
 
 const char *vm_name(const struct vm *vm);
 enum vm_state vm_state(const struct vm *vm);

@@ -9,13 +9,13 @@
 #include <pthread.h>
 
 #include "vmm/boot.h"
+#include "vmm/cards.h"
 #include "vmm/chardev.h"
 #include "vmm/irq.h"
 #include "vmm/kvm.h"
 #include "vmm/legacy.h"
 #include "vmm/memory.h"
 #include "vmm/pci_host.h"
-#include "vmm/pci_nic.h"
 #include "vmm/uart.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -50,9 +50,11 @@ struct vm {
 	struct cmos cmos;
 	struct i8042 kbc;
 	struct pci_host pci;
-	struct pci_nics nics;
+	struct cards cards;
 
-	/* From power-on to power-off or reset: */
+	/* From power-on to power-off or reset.  The lock is held while the
+	 * power goes on or off, and while cards come and go. */
+	pthread_mutex_t power_lock;
 	int vm_fd;			/* the KVM machine; -1: none */
 	struct vcpu_host cpu_host;
 	struct vcpu *cpu;		/* config.n_cpus of them */
@@ -74,6 +76,10 @@ struct vm {
 /** vm_request() - ask it of the main loop; no vCPU enters the guest afterwards.
  * Any thread or signal handler. */
 void vm_request(struct vm *vm, enum vm_request what);
+
+/** vm_reap_cards() - free the cards that are out; main loop, with the power
+ * lock held */
+void vm_reap_cards(struct vm *vm);
 
 /** vm_wake() - have the main loop look at its descriptors again */
 void vm_wake(struct vm *vm);

@@ -64,7 +64,7 @@ static int setup(void **state)
 	area = malloc(ACPI_LEN);
 	assert_non_null(area);
 	memset(area, 0xee, ACPI_LEN);
-	acpi_build(area, 3);
+	acpi_build(area, 3, VM_BOARD_PC);
 	return 0;
 }
 
@@ -152,7 +152,7 @@ static void test_madt(void **state)
 
 static void test_madt_of_the_largest_machine(void **state)
 {
-	acpi_build(area, VM_CPUS_MAX);
+	acpi_build(area, VM_CPUS_MAX, VM_BOARD_PC);
 	assert_int_equal(count_entries(find_table(1, "APIC"), 0), VM_CPUS_MAX);
 }
 

@@ -311,10 +311,10 @@ static void test_memory_layout(void **state)
 	struct boot_e820 map[BOOT_E820_MAX];
 	struct vm_memory m = { .low = VM_PCI_HOLE_BASE };
 
-	assert_int_equal(boot_e820(&m, map), 3);
+	assert_int_equal(boot_e820(&m, VM_BOARD_PC, map), 3);
 	assert_int_equal(map[2].gpa + map[2].len, VM_PCI_HOLE_BASE);
 	m.high = 5ull << 29;
-	assert_int_equal(boot_e820(&m, map), 4);
+	assert_int_equal(boot_e820(&m, VM_BOARD_PC, map), 4);
 	assert_int_equal(map[3].gpa, 4ull << 30);
 	assert_int_equal(map[3].len, m.high);
 }
