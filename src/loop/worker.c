@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -72,6 +73,15 @@ static bool wake_ready(struct watch *watch, uint32_t events)
 	return true;
 }
 
+/* With one processor, whoever is polled for cannot run meanwhile. */
+static bool polling_pays(void)
+{
+	cpu_set_t cpus;
+
+	return sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ||
+	       CPU_COUNT(&cpus) > 1;
+}
+
 struct worker *worker_create(const char *name, uint64_t poll_ns)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -79,7 +89,7 @@ struct worker *worker_create(const char *name, uint64_t poll_ns)
 	if (!w)
 		return NULL;
 	strncpy(w->name, name, sizeof(w->name) - 1);
-	w->poll_ns = poll_ns;
+	w->poll_ns = polling_pays() ? poll_ns : 0;
 	list_init(&w->pollers);
 	list_init(&w->hot);
 	list_init(&w->timers);
@@ -230,6 +240,8 @@ void worker_remove_watch(struct worker *w, struct watch *watch)
 
 void worker_hot(struct worker *w, struct watch *watch, uint64_t ns)
 {
+	if (!w->poll_ns)
+		return;
 	if (!watch->hot_until_ns)
 		list_append(&w->hot, &watch->hot_node);
 	watch->hot_until_ns = w->now_ns + ns;
