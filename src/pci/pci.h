@@ -4,9 +4,16 @@
  * pci_dev_ops) and what whoever hosts it (the vfio-user server; the VMM for its
  * own chipset) calls.  The device does not know its host.
  *
- * Life: the model embeds a struct pci_dev, calls pci_dev_init(), sets up its
- * config space; the host sets dma and irq, then pci_dev_reset(POWER_ON), and
- * from then on calls config and BAR accessors.
+ * Life: the model embeds a struct pci_dev, calls pci_dev_init(), adds its
+ * capabilities and changes the catalogue where its chip differs; the host sets
+ * dma and irq, then pci_dev_reset(POWER_ON), and from then on calls config and
+ * BAR accessors.
+ *
+ * Interrupts.  A function with one cause keeps pci_set_intx() told of its
+ * level: while the guest has enabled MSI, the pin is silent and a rising level
+ * sends vector 0 instead.  One with several signals each by pci_msi().  What
+ * may not be sent now (masked, no bus master, nobody listens) is pending in
+ * MSI-X's and in maskable MSI's bits, and is sent as soon as it may.
  *
  * State: what a guest can see of a function is one flat block without pointers,
  * `state`, with the config space at its head, so that a host can place it in
@@ -20,6 +27,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "pci/msix.h"
 
 struct dma_space;
 struct pci_dev;
@@ -37,6 +45,7 @@ enum pci_reset {
 	PCI_RESET_BUS,		/* RST#, vfio-user DEVICE_RESET: maps and irq
 				 * eventfds stay */
 	PCI_RESET_FLR,		/* function level reset */
+	PCI_RESET_D3,		/* from D3hot to D0 without No_Soft_Reset */
 };
 
 enum pci_bar_kind {
@@ -58,8 +67,13 @@ struct pci_irq_ops {
 	/* The level of the INTx pin.  The host signals a rising level once, is
 	 * then masked, and looks at dev->intx_level again on unmask. */
 	void (*intx)(struct pci_dev *dev, bool level);
-	/* Signal MSI or MSI-X vector @vec. */
-	void (*msi)(struct pci_dev *dev, unsigned int vec);
+	/* Signal MSI or MSI-X vector @vec, for which pci_msi_message() has
+	 * address and data; false: nobody takes it now, so it is pending,
+	 * until pci_msi_retry(). */
+	bool (*msi)(struct pci_dev *dev, unsigned int vec);
+	/* The host keeps table and masks itself, as VFIO's clients do: the
+	 * function's own are not looked at. */
+	bool owns_masks;
 };
 
 struct pci_dev_ops {
@@ -68,7 +82,8 @@ struct pci_dev_ops {
 	size_t state_size;	/* bytes of the model's part */
 
 	/**
-	 * bar_read, bar_write - a register access
+	 * bar_read, bar_write - a register access, from pci_bar_read() and
+	 * pci_bar_write()
 	 * @off, @len: within the BAR, checked; len is 1, 2, 4 or 8, any
 	 *	alignment; values are little endian in the low bytes
 	 */
@@ -105,8 +120,17 @@ struct pci_state {
 	uint32_t version;		/* ops->state_version */
 	uint32_t size;			/* of the whole block */
 	uint32_t config_size;		/* 256 or 4096 */
+	uint32_t msix_off;		/* MSI-X table, then pending bits: in
+					 * the block, behind model[] */
+	uint32_t n_msix;		/* vectors in it */
 	uint8_t config[PCI_CONFIG_EXT_SIZE];
 	uint8_t model[] cache_aligned;	/* ops->state_size bytes */
+};
+
+/* Where the MSI-X table lies. */
+struct pci_msix_place {
+	unsigned int bar;		/* of both table and pending bits */
+	uint32_t table_off, pba_off;	/* in it, multiples of 8 */
 };
 
 struct pci_dev {
@@ -122,10 +146,18 @@ struct pci_dev {
 	uint8_t writable[PCI_CONFIG_EXT_SIZE];	/* bits a guest can change */
 	uint8_t w1c[PCI_CONFIG_EXT_SIZE];	/* bits cleared by writing 1 */
 
+	/* Offsets of capabilities in config space; 0: there is none such. */
+	uint16_t pm_cap, msi_cap, msix_cap, express_cap;
+	uint16_t last_cap, last_ext_cap; /* last of the two lists */
+	uint16_t free_cap, free_ext_cap; /* behind all that are there */
+	struct pci_msix_place msix_place;
+	struct msix msix;		/* in the state block */
+
 	struct dma_space *dma;		/* the client's memory; NULL: none */
 	const struct pci_irq_ops *irq;	/* set by the host; NULL: nobody */
 	void *host;			/* the host's own */
 	bool intx_level;		/* what the device last asked for */
+	bool level_sent;		/* by MSI, since it has been high */
 };
 
 #define PCI_STATE_MAGIC 0x42504c4eu
@@ -137,18 +169,23 @@ struct pci_ident {
 	uint32_t class_code;		/* 24 bits: class, subclass, prog-if */
 	uint8_t revision;
 	uint8_t intx_pin;		/* 0: none; 1: INTA# */
-	uint8_t header_type;		/* 0x00, 0x80: multi-function */
+	uint8_t header_type;		/* 0: a function, 1: a PCI-to-PCI
+					 * bridge; | 0x80: multi-function */
+	uint16_t n_msix;		/* room for so many MSI-X vectors in the
+					 * state block, for pci_add_msix() */
 };
 
 /**
- * pci_dev_init() - allocate the state block, build a type 0 header
- * @bars: PCI_N_BARS + 1 of them (the last: ROM), or NULL: none
+ * pci_dev_init() - allocate the state block, build the header
+ * @bars: PCI_N_BARS + 1 of them (the last: ROM), or NULL: none; a bridge has
+ *	but the first two
  * @config_size: PCI_CONFIG_SIZE or PCI_CONFIG_EXT_SIZE
  *
  * Writable afterwards: command (I/O, memory, master, parity, SERR, INTx
  * disable), cache line size, latency timer, interrupt line, the address bits of
- * BARs; w1c: the error bits of status.  The model may change the catalogue
- * before its first reset.
+ * BARs; of a bridge also bus numbers, windows (16 bit I/O, 64 bit prefetchable)
+ * and bridge control; w1c: the error bits of status and secondary status.  The
+ * model may change the catalogue before its first reset.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -174,6 +211,77 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len,
 		      uint64_t val);
 
 /**
+ * pci_bar_read(), pci_bar_write() - guest's access to a BAR or to the ROM
+ * @off, @len: within it, checked by the caller; @len is 1, 2, 4 or 8
+ *
+ * Reads ones, and writes are dropped, while the function does not decode the
+ * space (command register, D3hot).  The ROM can always be read: whether the
+ * guest sees it is up to the host, as for any BAR.  An access to the MSI-X
+ * table does not reach the model.
+ */
+uint64_t pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off,
+		      unsigned int len);
+void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off,
+		   unsigned int len, uint64_t val);
+
+/** pci_bar_addr() - where the guest has put it; false: not decoded now */
+bool pci_bar_addr(const struct pci_dev *dev, unsigned int bar, uint64_t *addr);
+
+/*
+ * Capabilities, to be added after pci_dev_init() and before the first reset;
+ * the lists are in the order of the calls.
+ * @off: where in config space, a multiple of 4; 0: the first free place
+ * Return: the offset.
+ */
+
+/** pci_add_cap() - any capability: @len bytes, header included, whose values
+ * and writable bits the caller fills into the catalogue */
+unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, unsigned int off,
+			 unsigned int len);
+
+/** pci_add_ext_cap() - the same, in the extended config space */
+unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id,
+			     unsigned int version, unsigned int off,
+			     unsigned int len);
+
+/** pci_add_vendor_cap() - vendor specific: @len bytes at @data, the first three
+ * being the header, which is filled in; nothing is writable */
+unsigned int pci_add_vendor_cap(struct pci_dev *dev, unsigned int off,
+				const void *data, uint8_t len);
+
+/**
+ * pci_add_pm() - power management: D0 and D3hot
+ * @pmc: PCI_PM_CAP_* of the capabilities register
+ * @no_soft_reset: D3hot to D0 keeps the function's state, otherwise it is reset
+ */
+unsigned int pci_add_pm(struct pci_dev *dev, unsigned int off, uint16_t pmc,
+			bool no_soft_reset);
+
+/** pci_add_msi() - @n vectors, a power of two up to 32; 64 bit addresses
+ * @maskable: with mask and pending bits */
+unsigned int pci_add_msi(struct pci_dev *dev, unsigned int off, unsigned int n,
+			 bool maskable);
+
+/** pci_add_msix() - the ident's n_msix vectors; the model does not see accesses
+ * to table and pending bits */
+unsigned int pci_add_msix(struct pci_dev *dev, unsigned int off,
+			  const struct pci_msix_place *place);
+
+struct pci_express {
+	uint8_t type;		/* PCI_EXP_TYPE_* */
+	uint8_t port;		/* port number */
+	uint8_t speed;		/* PCI_EXP_LNKSTA_CLS_* */
+	uint8_t width;		/* lanes */
+	bool flr;		/* function level reset */
+	bool slot;		/* a port with a slot: slot registers are there,
+				 * whose capabilities the model fills in */
+};
+
+/** pci_add_express() - PCI Express, version 2; FLR is carried out here */
+unsigned int pci_add_express(struct pci_dev *dev, unsigned int off,
+			     const struct pci_express *express);
+
+/**
  * pci_find_cap() - offset of a capability in config space
  * @id: PCI_CAP_ID_* of <linux/pci_regs.h>
  *
@@ -181,15 +289,34 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len,
  */
 unsigned int pci_find_cap(const struct pci_dev *dev, uint8_t id);
 
-/** pci_set_intx() - the device's one way to its INTx pin; honours the
- * command register's INTx disable and keeps the status bit */
+/** pci_set_intx() - the level of the function's one interrupt cause: goes to
+ * the INTx pin, or by MSI; keeps the status bit */
 void pci_set_intx(struct pci_dev *dev, bool level);
 
-/** pci_intx_pin() - the level at the INTx pin: asked for and not disabled */
+/** pci_intx_pin() - the level at the INTx pin: asked for, not disabled, nor
+ * replaced by MSI or MSI-X */
 bool pci_intx_pin(const struct pci_dev *dev);
 
-/** pci_msi() - signal a vector; dropped unless bus master is on */
+/**
+ * pci_msi() - signal a vector of MSI-X, or of MSI, whichever is enabled
+ *
+ * A vector that is not there is dropped, and all are while neither is enabled.
+ * If the guest has granted fewer MSI vectors than the function has, the lower
+ * bits of @vec count (6.8.1.3).
+ */
 void pci_msi(struct pci_dev *dev, unsigned int vec);
+
+/** pci_msi_enabled(), pci_msix_enabled() - by the guest */
+bool pci_msi_enabled(const struct pci_dev *dev);
+bool pci_msix_enabled(const struct pci_dev *dev);
+
+/** pci_msi_message() - address and data of a vector of whichever is enabled */
+void pci_msi_message(const struct pci_dev *dev, unsigned int vec,
+		     uint64_t *addr, uint32_t *data);
+
+/** pci_msi_retry() - the host listens to more vectors now: signal those that
+ * are pending */
+void pci_msi_retry(struct pci_dev *dev);
 
 /** pci_bus_master() - may the function reach memory (and signal MSI)? */
 bool pci_bus_master(const struct pci_dev *dev);

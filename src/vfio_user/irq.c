@@ -16,20 +16,15 @@ enum { INTX = VFIO_PCI_INTX_IRQ_INDEX, MSI = VFIO_PCI_MSI_IRQ_INDEX,
 /* How many vectors the device's config space says it has. */
 static unsigned int count_vectors(const struct pci_dev *dev, unsigned int index)
 {
-	unsigned int cap;
-
 	switch (index) {
 	case INTX:
 		return dev->config[PCI_INTERRUPT_PIN] ? 1 : 0;
 	case MSI:
-		cap = pci_find_cap(dev, PCI_CAP_ID_MSI);
-		return !cap ? 0 : 1u << (min_of(5, (le16_load(
-			dev->config + cap + PCI_MSI_FLAGS) &
-			PCI_MSI_FLAGS_QMASK) >> 1));
+		return !dev->msi_cap ? 0 : 1u << ((le16_load(dev->config +
+			dev->msi_cap + PCI_MSI_FLAGS) &
+			PCI_MSI_FLAGS_QMASK) >> 1);
 	case MSIX:
-		cap = pci_find_cap(dev, PCI_CAP_ID_MSIX);
-		return !cap ? 0 : (le16_load(dev->config + cap +
-			PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1u;
+		return dev->msix.n;
 	default:
 		/* Errors and requests: taken, though there never is one. */
 		return 1;
@@ -162,11 +157,14 @@ static void assign(struct vfu_irqs *irqs, const struct vfio_irq_set *set,
 			fds->fd[i] = -1;
 		}
 	}
-	if (set->index != INTX)
-		return;
-	if (!fds->n)
-		irqs->intx_masked = false;
-	intx_update(irqs);
+	if (set->index == INTX) {
+		if (!fds->n)
+			irqs->intx_masked = false;
+		intx_update(irqs);
+	} else if (fds->n) {
+		/* What nobody listened to until now. */
+		pci_msi_retry(irqs->dev);
+	}
 }
 
 static int set_trigger(struct vfu_irqs *irqs, const struct vfio_irq_set *set,
@@ -274,15 +272,13 @@ void vfu_irqs_intx(struct vfu_irqs *irqs)
 	intx_update(irqs);
 }
 
-void vfu_irqs_msi(struct vfu_irqs *irqs, unsigned int vec)
+bool vfu_irqs_msi(struct vfu_irqs *irqs, unsigned int vec)
 {
-	/* A client enables one of the two at a time. */
-	for (unsigned int index = MSIX; index >= MSI; index--) {
-		const struct vfu_irq_index *x = &irqs->index[index];
+	unsigned int index = pci_msix_enabled(irqs->dev) ? MSIX : MSI;
+	int fd = irqs->index[index].fd[vec];
 
-		if (vec < x->n && x->fd[vec] >= 0) {
-			signal_fd(irqs, x->fd[vec]);
-			return;
-		}
-	}
+	if (fd < 0)
+		return false;
+	signal_fd(irqs, fd);
+	return true;
 }

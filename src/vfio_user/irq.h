@@ -69,7 +69,8 @@ unsigned int vfu_irqs_info(const struct vfu_irqs *irqs, unsigned int index,
 /** vfu_irqs_intx() - the device's INTx pin has changed */
 void vfu_irqs_intx(struct vfu_irqs *irqs);
 
-/** vfu_irqs_msi() - the device signals MSI or MSI-X vector @vec */
-void vfu_irqs_msi(struct vfu_irqs *irqs, unsigned int vec);
+/** vfu_irqs_msi() - the device signals vector @vec of MSI-X or MSI, whichever
+ * is enabled; false: the client has given no eventfd for it */
+bool must_check vfu_irqs_msi(struct vfu_irqs *irqs, unsigned int vec);
 
 #endif

@@ -246,7 +246,7 @@ static void read_region(struct vfu_server *s,
 		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
 			val = pci_config_read(dev, (unsigned int)off, len);
 		else
-			val = dev->ops->bar_read(dev, a->region, off, len);
+			val = pci_bar_read(dev, a->region, off, len);
 		memcpy(to + done, &val, len);
 	}
 	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
@@ -268,7 +268,7 @@ static void write_region(struct vfu_server *s,
 		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
 			pci_config_write(dev, (unsigned int)off, len, val);
 		else
-			dev->ops->bar_write(dev, a->region, off, len, val);
+			pci_bar_write(dev, a->region, off, len, val);
 	}
 	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
 		counter_add(&s->stats.region_writes, 1);

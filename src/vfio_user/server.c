@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -53,16 +52,17 @@ static void dev_intx(struct pci_dev *dev, bool level)
 	vfu_irqs_intx(&s->irqs);
 }
 
-static void dev_msi(struct pci_dev *dev, unsigned int vec)
+static bool dev_msi(struct pci_dev *dev, unsigned int vec)
 {
 	struct vfu_server *s = dev->host;
 
-	vfu_irqs_msi(&s->irqs, vec);
+	return vfu_irqs_msi(&s->irqs, vec);
 }
 
 static const struct pci_irq_ops irq_ops = {
 	.intx = dev_intx,
 	.msi = dev_msi,
+	.owns_masks = true,
 };
 
 static void irq_signalled(struct vfu_irqs *irqs)

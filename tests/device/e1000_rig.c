@@ -24,9 +24,10 @@ static void intx(struct pci_dev *dev, bool level)
 	rig.irq_level = level;
 }
 
-static void msi(struct pci_dev *dev, unsigned int vec)
+static bool msi(struct pci_dev *dev, unsigned int vec)
 {
 	fail_msg("this device has no MSI");
+	return false;
 }
 
 static const struct pci_irq_ops irq_ops = { .intx = intx, .msi = msi };

@@ -59,8 +59,11 @@ class Server:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def client(self, port=0, **kwargs):
-        """A client, closed after the test if not before."""
+        """A client, closed after the test if not before; registers can be
+        reached if it has negotiated."""
         client = vfu.VfuClient(self.paths[port], **kwargs)
+        if kwargs.get("negotiate", True):
+            client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
         self.clients.append(client)
         return client
 

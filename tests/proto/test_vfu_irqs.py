@@ -122,16 +122,17 @@ def test_reset_keeps_the_eventfd(client, irq):
     assert_intx(client)
     assert raised(irq) == 1
     client.reset()
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
     client.write32(e1000.IMS, CAUSE)
     assert_intx(client)
     assert raised(irq) == 1
 
 
 def test_interrupt_disable_in_the_command_register(client, irq):
-    client.write16(4, 1 << 10)
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY | 1 << 10)
     assert_intx(client)
     assert quiet(irq)
-    client.write16(4, 0)
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
     assert raised(irq) == 1
 
 

@@ -26,10 +26,11 @@ static void intx(struct pci_dev *dev, bool level)
 	seen.intx = level;
 }
 
-static void msi(struct pci_dev *dev, unsigned int vec)
+static bool msi(struct pci_dev *dev, unsigned int vec)
 {
 	seen.msi_calls++;
 	seen.vec = vec;
+	return true;
 }
 
 static void reset(struct pci_dev *dev, enum pci_reset kind)
@@ -182,6 +183,11 @@ static void drives_the_intx_pin(void **state)
 
 static void signals_msi_as_bus_master_only(void **state)
 {
+	unsigned int cap = pci_add_msi(&dev, 0, 4, false);
+
+	pci_dev_reset(&dev, PCI_RESET_POWER_ON);
+	pci_config_write(&dev, cap + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE |
+			 PCI_MSI_FLAGS_QSIZE);
 	pci_msi(&dev, 3);
 	assert_int_equal(seen.msi_calls, 0);
 	wr32(PCI_COMMAND, PCI_COMMAND_MASTER);

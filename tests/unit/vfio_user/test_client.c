@@ -35,6 +35,13 @@ static struct {
 	struct vfu_client *client;
 } t;
 
+static void command(uint16_t bits)
+{
+	assert_int_equal(vfu_client_write(t.client,
+					  VFIO_PCI_CONFIG_REGION_INDEX,
+					  PCI_COMMAND, &bits, 2, false), 0);
+}
+
 static int setup(void **state)
 {
 	struct vfu_server_config config = { .dev = &t.toy.pci };
@@ -50,6 +57,7 @@ static int setup(void **state)
 	if (toy_init(&t.toy) || vfu_server_create(&config, &t.server) ||
 	    worker_start(t.worker) || vfu_client_connect(t.path, &t.client))
 		return -1;
+	command(PCI_COMMAND_MEMORY);
 	return 0;
 }
 
@@ -101,7 +109,8 @@ static void knows_the_device(void **state)
 	assert_int_equal(vfu_client_irqs(t.client, VFIO_PCI_INTX_IRQ_INDEX), 1);
 	assert_int_equal(vfu_client_irqs(t.client, VFIO_PCI_MSI_IRQ_INDEX),
 			 TOY_VECTORS);
-	assert_int_equal(vfu_client_irqs(t.client, VFIO_PCI_MSIX_IRQ_INDEX), 0);
+	assert_int_equal(vfu_client_irqs(t.client, VFIO_PCI_MSIX_IRQ_INDEX),
+			 TOY_MSIX_VECTORS);
 }
 
 static void reads_and_writes(void **state)
@@ -153,6 +162,7 @@ static void shares_memory(void **state)
 	assert_int_equal(pread(fd, buf, 4, 0x2ffe), 4);
 	assert_memory_equal(buf, "toy!", 4);
 	assert_int_equal(vfu_client_reset(t.client), 0);
+	command(PCI_COMMAND_MEMORY);
 	wr(TOY_DMA_TO, 0x100000, 8, true);
 	assert_int_equal(rd(TOY_DMA_OK), 1);	/* maps survive a reset */
 	assert_int_equal(vfu_client_unmap(t.client, 0x100000, 0x2000), 0);
@@ -165,7 +175,7 @@ static void gets_interrupts(void **state)
 {
 	int fds[TOY_VECTORS];
 	uint64_t n;
-	uint16_t master = PCI_COMMAND_MASTER;
+	uint16_t enable = PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE;
 
 	for (int i = 0; i < TOY_VECTORS; i++)
 		fds[i] = i == 2 ? -1 : eventfd(0, 0);
@@ -175,7 +185,9 @@ static void gets_interrupts(void **state)
 					     TOY_VECTORS, fds), 0);
 	assert_int_equal(vfu_client_write(t.client,
 					  VFIO_PCI_CONFIG_REGION_INDEX,
-					  PCI_COMMAND, &master, 2, false), 0);
+					  TOY_MSI_CAP + PCI_MSI_FLAGS, &enable,
+					  2, false), 0);
+	command(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	for (uint64_t i = 0; i < TOY_VECTORS; i++) {
 		wr(TOY_MSI, i, 4, true);
 		if (fds[i] >= 0)

@@ -21,7 +21,11 @@ enum {
 	TOY_DMA_OK = 0x810,	/* read: did that work? */
 	TOY_REGS_END = 0x820,
 	TOY_MSI_CAP = 0x50,
-	TOY_VECTORS = 4,
+	TOY_VECTORS = 4,	/* MSI */
+	TOY_MSIX_CAP = 0x60,
+	TOY_MSIX_VECTORS = 70,	/* more than one word of pending bits */
+	TOY_MSIX_BAR = 2,	/* 64 bit, prefetchable; 3 is its upper half */
+	TOY_TABLE = 0, TOY_PBA = 0x800,
 };
 
 struct toy {
@@ -83,11 +87,15 @@ static int toy_init(struct toy *toy)
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,
+		.n_msix = TOY_MSIX_VECTORS,
 	};
 	static const struct pci_bar bars[PCI_N_BARS + 1] = {
 		{ PCI_BAR_MEM32, false, TOY_BAR_SIZE },
+		[TOY_MSIX_BAR] = { PCI_BAR_MEM64, true, TOY_BAR_SIZE },
 	};
-	uint8_t *v;
+	static const struct pci_msix_place place = {
+		TOY_MSIX_BAR, TOY_TABLE, TOY_PBA,
+	};
 	int err;
 
 	memset(toy, 0, sizeof(*toy));
@@ -95,11 +103,8 @@ static int toy_init(struct toy *toy)
 			   PCI_CONFIG_SIZE);
 	if (err)
 		return err;
-	v = toy->pci.reset_val;
-	v[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
-	v[PCI_CAPABILITY_LIST] = TOY_MSI_CAP;
-	v[TOY_MSI_CAP] = PCI_CAP_ID_MSI;
-	v[TOY_MSI_CAP + PCI_MSI_FLAGS] = 2 << 1;	/* 4 vectors */
+	pci_add_msi(&toy->pci, TOY_MSI_CAP, TOY_VECTORS, false);
+	pci_add_msix(&toy->pci, TOY_MSIX_CAP, &place);
 	pci_dev_reset(&toy->pci, PCI_RESET_POWER_ON);
 	return 0;
 }
