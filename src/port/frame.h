@@ -41,6 +41,8 @@ enum frame_gso {
 	FRAME_GSO_TCP4 = 1,	/* TCP over IPv4 */
 	FRAME_GSO_TCP6 = 2,	/* TCP over IPv6 */
 	FRAME_GSO_UDP = 4,	/* UDP (USO), IPv4 or IPv6 */
+	FRAME_GSO_ECN = 8,	/* of receivers only: TCP with CWR set, which is
+				 * to be in the first segment alone */
 };
 
 enum frame_flags {

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio-net, to the guest: the one copy, from where the sender's payload lies
+ * into the receiver's buffers.
+ *
+ * Buffers are taken in order.  A frame goes into one chain or, with MRG_RXBUF,
+ * into as many as it needs; if there are not enough, none is used.
+ */
+#include "virtio/net_internal.h"
+
+#include <string.h>
+
+enum {
+	/* How far ahead of the copy buffers and payload are asked for. */
+	PREFETCH_AHEAD = 2,
+	/* And how much of a frame: longer ones the hardware sees coming. */
+	PREFETCH_LEN = 1536,
+	CACHE_LINE = 64,
+};
+
+/* The chains of one call; a frame takes [first, next). */
+static _Thread_local struct vring_batch chains;
+
+/* A place in the buffers of a frame. */
+struct sink {
+	const struct vring_chain *chain;
+	unsigned int i_iov;	/* piece of it */
+	size_t off;		/* in that piece */
+};
+
+static void sink_put(struct sink *sink, const void *src, size_t len)
+{
+	const uint8_t *from = src;
+
+	while (len) {
+		const struct vring_chain *chain = sink->chain;
+		const struct iovec *iov;
+		size_t n;
+
+		if (sink->i_iov == (unsigned int)chain->n_out + chain->n_in) {
+			sink->chain++;
+			sink->i_iov = sink->chain->n_out;
+			sink->off = 0;
+			continue;
+		}
+		iov = &chain->iov[sink->i_iov];
+		n = min_of(len, iov->iov_len - sink->off);
+		memcpy((uint8_t *)iov->iov_base + sink->off, from, n);
+		from += n;
+		len -= n;
+		sink->off += n;
+		if (sink->off == iov->iov_len) {
+			sink->i_iov++;
+			sink->off = 0;
+		}
+	}
+}
+
+/* How far fetching and using has got within `chains`. */
+struct cursor {
+	unsigned int first;	/* chain not used yet */
+	unsigned int end;	/* of the frame at hand: behind its last */
+};
+
+enum gather {
+	GATHER_OK,		/* [first, end) hold the frame */
+	GATHER_BAD,		/* the last of [first, end) is bad */
+	GATHER_NONE,		/* not enough buffers yet */
+	GATHER_NO_FIT,		/* the frame is too long for what there is */
+};
+
+static enum gather gather(const struct virtio_net *net, struct cursor *c,
+			  uint32_t len)
+{
+	uint64_t room = 0;
+
+	for (c->end = c->first; c->end < chains.n;) {
+		const struct vring_chain *chain = &chains.chain[c->end++];
+
+		if (unlikely(chain->bad || !chain->in_len))
+			return GATHER_BAD;
+		room += chain->in_len;
+		if (likely(room >= len))
+			return GATHER_OK;
+		if (!net->mergeable)
+			return GATHER_NO_FIT;
+	}
+	return GATHER_NONE;
+}
+
+/* The same, reading more of the ring if what has been fetched is too little;
+ * chains that are bad are given back on the way. */
+static enum gather gather_frame(struct virtio_net_vq *vq, struct cursor *c,
+				uint32_t len)
+{
+	for (;;) {
+		enum gather ret = gather(vq->net, c, len);
+		unsigned int had = chains.n - c->first;
+
+		if (likely(ret == GATHER_OK))
+			return ret;
+		if (ret == GATHER_BAD) {
+			for (; c->first < c->end; c->first++)
+				vring_use(&vq->ring,
+					  &chains.chain[c->first], 0);
+			counter_add(&vq->net->counters.rx_bad_chain, 1);
+			continue;
+		}
+		if (ret == GATHER_NO_FIT || had == VRING_BATCH_MAX)
+			return GATHER_NO_FIT;
+		vring_rewind(&vq->ring);
+		vring_fetch(&vq->ring, &chains, VRING_BATCH_MAX);
+		c->first = 0;
+		if (chains.n <= had)
+			return GATHER_NONE;
+	}
+}
+
+static void make_header(const struct virtio_net *net,
+			const struct frame *frame, unsigned int n_buffers,
+			struct virtio_net_hdr *hdr)
+{
+	enum virtio_net_hash_report report;
+
+	vnet_hdr_put(frame, &hdr->vnet);
+	hdr->n_buffers = le16_of((uint16_t)n_buffers);
+	if (likely(net->hdr_len < VIRTIO_NET_HDR_HASH_LEN))
+		return;
+	hdr->hash = le32_of(net_hash(net, frame, &report));
+	hdr->hash_report = le16_of((uint16_t)report);
+	hdr->padding = le16_of(0);
+}
+
+static void copy_frame(const struct frame *frame, uint8_t *to)
+{
+	memcpy(to, frame->hdr, frame->hdr_len);
+	to += frame->hdr_len;
+	for (unsigned int i = 0; i < frame->n_segs; i++) {
+		memcpy(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
+		to += frame->segs[i].iov_len;
+	}
+}
+
+/* Header and frame into the chains gathered; there is room. */
+static void copy_in(const struct virtio_net *net, const struct cursor *c,
+		    const struct frame *frame)
+{
+	const struct vring_chain *chain = &chains.chain[c->first];
+	const struct iovec *iov = &chain->iov[chain->n_out];
+	struct virtio_net_hdr hdr;
+
+	make_header(net, frame, c->end - c->first, &hdr);
+	if (likely(iov->iov_len >= net->hdr_len + frame->len)) {
+		memcpy(iov->iov_base, &hdr, net->hdr_len);
+		copy_frame(frame, (uint8_t *)iov->iov_base + net->hdr_len);
+	} else {
+		struct sink sink = { chain, chain->n_out, 0 };
+
+		sink_put(&sink, &hdr, net->hdr_len);
+		sink_put(&sink, frame->hdr, frame->hdr_len);
+		for (unsigned int i = 0; i < frame->n_segs; i++)
+			sink_put(&sink, frame->segs[i].iov_base,
+				 frame->segs[i].iov_len);
+	}
+}
+
+/* One frame; false: no room. */
+static bool receive(struct virtio_net_vq *vq, struct cursor *c,
+		    const struct frame *frame)
+{
+	struct virtio_net *net = vq->net;
+	uint32_t left = net->hdr_len + frame->len;
+
+	if (net->filters && !net_wants(net, frame)) {
+		counter_add(&net->counters.rx_filtered, 1);
+		return true;
+	}
+	switch (gather_frame(vq, c, left)) {
+	case GATHER_OK:
+		break;
+	case GATHER_NO_FIT:
+		counter_add(&net->counters.rx_no_fit, 1);
+		return true;
+	default:
+		return false;
+	}
+	copy_in(net, c, frame);
+	for (; c->first < c->end; c->first++) {
+		const struct vring_chain *chain = &chains.chain[c->first];
+		uint32_t n = min_of(left, chain->in_len);
+
+		vring_use(&vq->ring, chain, n);
+		left -= n;
+	}
+	return true;
+}
+
+/* Ask for the payload of a frame and for the buffer it will likely go to. */
+static void prefetch(const struct virtio_net *net, const struct frame *frame,
+		     unsigned int i_chain)
+{
+	uint32_t len = min_of(frame->len + net->hdr_len,
+			      (uint32_t)PREFETCH_LEN);
+
+	if (i_chain < chains.n && chains.chain[i_chain].n_in) {
+		const struct vring_chain *chain = &chains.chain[i_chain];
+		const struct iovec *iov = &chain->iov[chain->n_out];
+		const uint8_t *to = iov->iov_base;
+		size_t n = min_of(iov->iov_len, (size_t)len);
+
+		for (size_t off = 0; off < n; off += CACHE_LINE)
+			__builtin_prefetch(to + off, 1);
+	}
+	if (frame->n_segs) {
+		const uint8_t *from = frame->segs[0].iov_base;
+		size_t n = min_of(frame->segs[0].iov_len, (size_t)len);
+
+		for (size_t off = 0; off < n; off += CACHE_LINE)
+			__builtin_prefetch(from + off);
+	}
+}
+
+unsigned int net_rx_burst(struct port_queue *queue,
+			  struct frame *const *frames, unsigned int n)
+{
+	struct virtio_net_vq *vq = rx_vq(queue);
+	const struct virtio_net *net = vq->net;
+	struct cursor c = { 0 };
+	unsigned int i;
+
+	if (!vring_ready(&vq->ring) || !vq->enabled) {
+		counter_add(&queue->stats.rx_link_down, n);
+		return n;
+	}
+	vring_rewind(&vq->ring);
+	vring_fetch(&vq->ring, &chains, n);
+	for (i = 0; i < min_of(n, (unsigned int)PREFETCH_AHEAD); i++)
+		prefetch(net, frames[i], i);
+	for (i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			prefetch(net, frames[i + PREFETCH_AHEAD],
+				 c.first + PREFETCH_AHEAD);
+		if (!receive(vq, &c, frames[i]))
+			break;
+	}
+	vq_check(vq);
+	return i;
+}
+
+void net_rx_flush(struct port_queue *queue)
+{
+	vq_flush(rx_vq(queue));
+}
