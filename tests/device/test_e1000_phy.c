@@ -101,6 +101,7 @@ static void eeprom_by_pins(void **state)
 		assert_int_equal(microwire_read(i), eerd(i));
 		standby();
 	}
+	shift_out(0, 5);		/* no command before its start bit */
 	/* Sequential: clocking on gives the next word. */
 	assert_int_equal(microwire_read(0x3f), eerd(0x3f));
 	assert_int_equal(shift_in(), eerd(0));
@@ -269,6 +270,11 @@ static void forced_and_limited_modes(void **state)
 	phy_wr(PHY_CTRL, PHY_CTRL_AN_ENABLE | PHY_CTRL_AN_RESTART);
 	rig_advance(E1000_AUTONEG_NS);
 	assert_int_equal(RD(STATUS) & 0x3c3, STATUS_LU);	/* 10, half */
+	phy_wr(PHY_AUTONEG_ADV, 0x1e1);		/* up to 100, full */
+	phy_wr(PHY_CTRL, PHY_CTRL_AN_ENABLE | PHY_CTRL_AN_RESTART);
+	rig_advance(E1000_AUTONEG_NS);
+	assert_int_equal(RD(STATUS) & 0x3c3, STATUS_LU | STATUS_FD | 0x140);
+	assert_int_equal(phy_rd(PHY_SPEC_STATUS), 0x6c00);
 	WR(CTRL, CTRL_SLU | CTRL_FRCSPD | CTRL_FRCDPX | CTRL_FD |
 	   2 << CTRL_SPD_SHIFT);
 	assert_int_equal(RD(STATUS) & 0xc3, STATUS_LU | STATUS_FD | 0x80);

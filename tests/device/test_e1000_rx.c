@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proto/checksum.h"
+#include "proto/ip.h"
 
 static uint8_t bytes[FRAME_LEN_MAX];
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -440,6 +441,44 @@ static void checksum_status(void **state)
 	assert_int_equal(receive_one(len, 0).errors, RXD_ERR_TCPE);
 }
 
+/* UDP, with a checksum and without; headers that contradict themselves: nothing
+ * is said about those. */
+static void checksum_status_of_udp(void **state)
+{
+	const uint8_t unknown = RXD_DD | RXD_EOP | RXD_IXSM;
+	uint32_t len = make_tcp4(bytes, 101, false);
+	struct csum sum = CSUM_INIT;
+	be16 csum;
+
+	bytes[23] = IP_PROTO_UDP;
+	be16_store(bytes + 38, (uint16_t)(len - 34));
+	be16_store(bytes + 40, 0);
+	csum_add_pseudo4(&sum, bytes + 26, IP_PROTO_UDP, (uint16_t)(len - 34));
+	csum_add(&sum, bytes + 34, len - 34);
+	csum = csum_finish(&sum);
+	memcpy(bytes + 40, &csum, 2);
+	rig_rx_on(8, 0);
+	WR(RXCSUM, RXCSUM_TUOFL);
+	assert_int_equal(receive_one(len, 0).status,
+			 RXD_DD | RXD_EOP | RXD_TCPCS);
+	assert_int_equal(receive_one(len, 0).errors, 0);
+	bytes[len - 1] ^= 1;
+	assert_int_equal(receive_one(len, 0).errors, RXD_ERR_TCPE);
+	be16_store(bytes + 40, 0);		/* RFC 768: none */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 40, 1);
+	be16_store(bytes + 16, 27);		/* no room for UDP */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 16, 2000);		/* more than there is */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 16, (uint16_t)(len - 14));
+	bytes[23] = 132;			/* SCTP */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	WR(RXCSUM, RXCSUM_TUOFL | RXCSUM_IPOFL);
+	bytes[14] = 0x44;			/* a header of 16 bytes */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+}
+
 /* What the switch left to the receiver arrives complete. */
 static void partial_checksum_is_completed(void **state)
 {
@@ -566,6 +605,7 @@ int main(void)
 		TEST(vlan_edges),
 		TEST(vlan_filter),
 		TEST(checksum_status),
+		TEST(checksum_status_of_udp),
 		TEST(partial_checksum_is_completed),
 		TEST(packet_checksum),
 		cmocka_unit_test_setup_teardown(packet_checksum_exact,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/checksum.h"
+#include "proto/ip.h"
 
 #define CMD (TXD_EOP | TXD_IFCS | TXD_RS)
 #define DATA (TXD_DEXT | TXD_TYPE_DATA)
@@ -305,6 +306,52 @@ static void tso6(void **state)
 	check_tso(&rig.sent[0], false, 30000);
 }
 
+/* UDP over IPv4 and IPv6: lengths and checksums of the large datagram, one
+ * header a segment (3.5.9). */
+static void udp_segmentation(void **state)
+{
+	for (unsigned int ip6 = 0; ip6 < 2; ip6++) {
+		uint8_t *buf = guest(TX_BUF), l4 = ip6 ? 54 : 34;
+		uint32_t len = ip6 ? make_tcp6(buf, 3000, true) - 12 :
+			make_tcp4(buf, 3000, true) - 12;
+		struct e1000_txctx ctx = tso_ctx(!ip6, 3000, 1000);
+		const uint8_t *sent;
+		struct csum sum = CSUM_INIT;
+		be16 pseudo;
+
+		/* What a driver leaves: UDP's sum without a length. */
+		buf[ip6 ? 20 : 23] = IP_PROTO_UDP;
+		if (ip6)
+			csum_add_pseudo6(&sum, buf + 22, IP_PROTO_UDP, 0);
+		else
+			csum_add_pseudo4(&sum, buf + 26, IP_PROTO_UDP, 0);
+		pseudo = csum_sum(&sum);
+		memcpy(buf + l4 + 6, &pseudo, 2);
+		ctx.tucso = (uint8_t)(l4 + 6);
+		ctx.hdr_len = (uint8_t)(l4 + 8);
+		ctx.lower = le32_of(le32_get(ctx.lower) & ~TXD_CTX_TCP);
+		rig_tx_on(8);
+		tx_put_ctx(&ctx);
+		tx_put(TX_BUF, len | DATA | TXD_TSE | CMD,
+		       TXD_POPTS_TXSM | TXD_POPTS_IXSM);
+		tx_go();
+		assert_int_equal(rig.n_sent, ip6 + 1);
+		assert_int_equal(rig.sent[ip6].frame.gso, FRAME_GSO_UDP);
+		assert_int_equal(rig.sent[ip6].frame.gso_size, 1000);
+		sent = rig.sent[ip6].bytes;
+		assert_int_equal(be16_load(sent + l4 + 4), 3008);
+		sum = CSUM_INIT;
+		if (ip6)
+			csum_add_pseudo6(&sum, sent + 22, IP_PROTO_UDP, 3008);
+		else
+			csum_add_pseudo4(&sum, sent + 26, IP_PROTO_UDP, 3008);
+		pseudo = csum_sum(&sum);
+		assert_memory_equal(sent + l4 + 6, &pseudo, 2);
+	}
+	assert_int_equal(RD(TSCTC), 2);
+	assert_int_equal(RD(GPTC), 6);
+}
+
 /* Of a packet to be cut up, the first data descriptor says whether there is a
  * tag, and which (3.3.7.1); every segment gets a CRC. */
 static void tso_fields_of_the_first(void **state)
@@ -533,6 +580,7 @@ int main(void)
 		TEST(checksum_of_a_long_part),
 		TEST(tso4),
 		TEST(tso6),
+		TEST(udp_segmentation),
 		TEST(tso_fields_of_the_first),
 		TEST(tso_longest),
 		TEST(tso_of_one_segment),
