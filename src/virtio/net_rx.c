@@ -43,7 +43,7 @@ static void sink_put(struct sink *sink, const void *src, size_t len)
 		}
 		iov = &chain->iov[sink->i_iov];
 		n = min_of(len, iov->iov_len - sink->off);
-		memcpy((uint8_t *)iov->iov_base + sink->off, from, n);
+		memmove((uint8_t *)iov->iov_base + sink->off, from, n);
 		from += n;
 		len -= n;
 		sink->off += n;
@@ -118,12 +118,13 @@ static void make_header(const struct virtio_net *net,
 	hdr->padding = le16_of(0);
 }
 
+/* A guest may send from where another of its NICs receives: memmove. */
 static void copy_frame(const struct frame *frame, uint8_t *to)
 {
 	memcpy(to, frame->hdr, frame->hdr_len);
 	to += frame->hdr_len;
 	for (unsigned int i = 0; i < frame->n_segs; i++) {
-		memcpy(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
+		memmove(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
 		to += frame->segs[i].iov_len;
 	}
 }
