@@ -83,8 +83,8 @@ static const struct board_chips boards[N_VM_BOARDS] = {
 			{ .devfn = PCI_DEVFN(0, 0), .ident = {
 				.vendor = 0x8086, .device = 0x29c0,
 				.class_code = 0x060000 },
-			  .reg = { { MCH_PCIEXBAR, VM_ECAM_BASE | PCIEXBAR_ENABLE,
-			      0 } } },
+			  .reg = { { MCH_PCIEXBAR,
+				     VM_ECAM_BASE | PCIEXBAR_ENABLE, 0 } } },
 			{ .devfn = PCI_DEVFN(31, 0), .ident = {
 				.vendor = 0x8086, .device = 0x2918,
 				.class_code = 0x060100, .revision = 0x02 },
