@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sched.h"
 #include "base/time.h"
 #include "loop/worker_syscalls.h"
 
@@ -79,7 +80,7 @@ struct worker *worker_create(const char *name, uint64_t poll_ns)
 	if (!w)
 		return NULL;
 	strncpy(w->name, name, sizeof(w->name) - 1);
-	w->poll_ns = poll_ns;
+	w->poll_ns = sched_alone() ? 0 : poll_ns;
 	list_init(&w->pollers);
 	list_init(&w->hot);
 	list_init(&w->timers);
@@ -230,6 +231,8 @@ void worker_remove_watch(struct worker *w, struct watch *watch)
 
 void worker_hot(struct worker *w, struct watch *watch, uint64_t ns)
 {
+	if (!w->poll_ns)
+		return;
 	if (!watch->hot_until_ns)
 		list_append(&w->hot, &watch->hot_node);
 	watch->hot_until_ns = w->now_ns + ns;

@@ -297,6 +297,18 @@ void *dma_at(struct dma_space *space, uint64_t iova, uint64_t len,
 	return likely(len && n == len) ? p : NULL;
 }
 
+void *dma_window_move(struct dma_space *space, struct dma_window *window,
+		      uint64_t iova, uint64_t len, uint32_t prot)
+{
+	void *p = dma_at(space, iova, len, prot);
+	const struct dma_range *r = p ? range_at(space, iova) : NULL;
+
+	if (r)
+		*window = (struct dma_window){ r->iova, r->len, r->hva,
+					       r->prot };
+	return p;
+}
+
 int dma_iov(struct dma_space *space, uint64_t iova, uint64_t len,
 	    uint32_t prot, struct iovec *iov, unsigned int max)
 {

@@ -129,6 +129,33 @@ void dma_space_usage(const struct dma_space *space, struct dma_usage *usage);
 void *dma_at(struct dma_space *space, uint64_t iova, uint64_t len,
 	     uint32_t prot);
 
+/* The range that a user of the space found last: its next look-up is likely to
+ * be in the same one.  All zero: none.  To be forgotten (len = 0) when the map
+ * changes. */
+struct dma_window {
+	uint64_t iova;		/* first address */
+	uint64_t len;		/* bytes; 0: no range */
+	uint8_t *hva;		/* where it lies here */
+	uint32_t prot;		/* DMA_READ | DMA_WRITE */
+};
+
+/** dma_window_move() - dma_at(), and @window becomes the range found */
+void *dma_window_move(struct dma_space *space, struct dma_window *window,
+		      uint64_t iova, uint64_t len, uint32_t prot);
+
+/** dma_window_at() - as dma_at(), fast while it stays in @window */
+static inline void *dma_window_at(struct dma_space *space,
+				  struct dma_window *window, uint64_t iova,
+				  uint64_t len, uint32_t prot)
+{
+	uint64_t off = iova - window->iova;
+
+	if (likely(len && range_within(off, len, window->len) &&
+		   (window->prot & prot) == prot))
+		return window->hva + off;
+	return dma_window_move(space, window, iova, len, prot);
+}
+
 /**
  * dma_iov() - as dma_at(), across ranges that touch
  * @iov: filled with at most @max pieces

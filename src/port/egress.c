@@ -43,7 +43,8 @@ static unsigned int plan_gso(const struct port_caps *caps,
 		return PLAN_BAD_OFFLOAD;
 	if (gso_seg_len(frame) > caps->max_len)
 		return PLAN_TOO_LONG;
-	if (!(caps->gso & frame->gso) || !caps->csum)
+	if (!(caps->gso & frame->gso) || !caps->csum ||
+	    (gso_is_ecn(frame) && !(caps->gso & FRAME_GSO_ECN)))
 		return PLAN_CUT;
 	return frame->flags & FRAME_VLAN && !caps->vlan ? PLAN_TAG : PLAN_AS_IS;
 }

@@ -70,6 +70,13 @@ bool gso_check(const struct frame *frame)
 	return false;
 }
 
+bool gso_is_ecn(const struct frame *frame)
+{
+	return frame->gso != FRAME_GSO_UDP &&
+	       frame->hdr[frame->csum_start + offsetof(struct tcp_hdr, flags)] &
+	       TCP_CWR;
+}
+
 /* ---- sizes ---- */
 
 uint32_t gso_n_segs(const struct frame *frame)

@@ -41,6 +41,9 @@ bool must_check gso_check(const struct frame *frame);
 /** csum_check() - does a partial checksum lie within the private header? */
 bool must_check csum_check(const struct frame *frame);
 
+/** gso_is_ecn() - TCP with CWR set?  For frames that passed gso_check() */
+bool gso_is_ecn(const struct frame *frame);
+
 /** gso_n_segs() - frames that the large frame makes, at least 1 */
 uint32_t gso_n_segs(const struct frame *frame);
 

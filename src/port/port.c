@@ -71,13 +71,14 @@ void port_init(struct port *port, const struct port_ops *ops, const char *name,
 	port->ops = ops;
 	snprintf(port->name, sizeof(port->name), "%s", name);
 	port->link_up = true;
-	port->n_queues = n_queues;
+	port->n_queues = port->n_rx = n_queues;
 	for (unsigned int i = 0; i < n_queues; i++) {
 		struct port_queue *queue = &port->queues[i];
 
 		queue->port = port;
 		queue->idx = i;
 		queue->worker = worker;
+		queue->wanted = true;
 		queue->poller.poll = port_queue_poll;
 		if (ops->tx_arm && ops->tx_disarm) {
 			queue->poller.arm = port_queue_arm;

@@ -51,14 +51,25 @@ struct port_caps {
 	uint16_t min_len;	/* pad with zeroes up to it, at most
 				 * FRAME_HDR_MAX; 0: as it comes */
 	uint8_t gso;		/* enum frame_gso bits it takes whole; only
-				 * together with csum */
+				 * together with csum; FRAME_GSO_ECN: also
+				 * TCP with CWR set */
 	bool csum;		/* takes FRAME_CSUM_PARTIAL */
 	bool vlan;		/* takes the tag beside the bytes */
+};
+
+/* A counter that only one kind of port has, for `show`. */
+struct port_counter {
+	const char *name;	/* as in the API */
+	const char *what;	/* one line */
 };
 
 struct port_ops {
 	/* What kind of port, for `show`: "e1000", "tap". */
 	const char *kind;
+	/* Counters of this kind, whose values lie at port.counters; NULL:
+	 * none. */
+	const struct port_counter *counters;
+	unsigned int n_counters;
 
 	/**
 	 * tx_burst - take frames from the guest
@@ -89,6 +100,13 @@ struct port_ops {
 	 */
 	unsigned int (*rx_burst)(struct port_queue *queue,
 				 struct frame *const *frames, unsigned int n);
+
+	/** rx_queue - which queue pair is to receive @frame, sent from queue
+	 * @sender of its port; frames of a flow go the same way.  NULL: the
+	 * sender's number, modulo n_rx */
+	unsigned int (*rx_queue)(const struct port *port,
+				 const struct frame *frame,
+				 unsigned int sender);
 
 	/** rx_flush - end of a batch: make visible, raise interrupts.  NULL:
 	 * nothing to do. */
@@ -128,6 +146,8 @@ struct port_queue {
 	struct port *port;	/* whose */
 	unsigned int idx;	/* 0.. */
 	struct worker *worker;	/* who polls it */
+	bool wanted;		/* the device has a use for it: attaching to a
+				 * switch starts it */
 	bool running;		/* between start and stop */
 	struct poller poller;	/* port_queue_poll() */
 	uint64_t held_since_ns;	/* back-pressure: since when; 0: not held */
@@ -146,7 +166,9 @@ struct port {
 	uint8_t mac[6];		/* of the NIC behind it; zero: many or unknown*/
 	bool link_up;		/* the operator's cable */
 	struct port_caps caps;	/* may change only while stopped */
+	const counter *counters; /* ops->n_counters values, or NULL */
 	unsigned int n_queues;
+	unsigned int n_rx;	/* of them, the first so many receive */
 	struct port_queue queues[PORT_QUEUES_MAX];
 
 	/* Set by the switch at attach, NULL before. */

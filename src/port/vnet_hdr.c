@@ -73,9 +73,7 @@ static uint8_t gso_type_of(const struct frame *frame)
 	};
 	uint8_t type = types[frame->gso];
 
-	if (frame->gso != FRAME_GSO_UDP &&
-	    frame->hdr[frame->csum_start + offsetof(struct tcp_hdr, flags)] &
-	    TCP_CWR)
+	if (gso_is_ecn(frame))
 		type |= VNET_HDR_GSO_ECN;
 	return type;
 }

@@ -60,7 +60,7 @@ struct pass {
 	struct port_queue *sender;
 	unsigned int n;			/* frames */
 	struct frame *frames[BATCH_MAX];
-	struct port *to[BATCH_MAX];	/* VERDICT_UNICAST: whom to */
+	struct port_queue *to[BATCH_MAX]; /* VERDICT_UNICAST: whom to */
 };
 
 static uint64_t now_ms(const struct vswitch *sw)
@@ -138,6 +138,14 @@ static enum verdict lookup_frame(const struct vswitch *sw,
 	return *to == from ? VERDICT_DROP_SAME_PORT : VERDICT_UNICAST;
 }
 
+static struct port_queue *receiver(const struct port_queue *sender,
+				   struct port *to, const struct frame *frame)
+{
+	return &to->queues[to->ops->rx_queue ?
+			   to->ops->rx_queue(to, frame, sender->idx) :
+			   sender->idx % to->n_rx];
+}
+
 static void stage_lookup(struct vswitch *sw, struct pass *pass)
 {
 	uint64_t now = now_ms(sw);
@@ -145,20 +153,18 @@ static void stage_lookup(struct vswitch *sw, struct pass *pass)
 	for (unsigned int i = 0; i < pass->n; i++) {
 		struct frame *frame = pass->frames[i];
 
+		struct port *to = NULL;
+
+		if (frame->verdict != VERDICT_UNICAST)
+			continue;
+		frame->verdict = (uint16_t)
+			lookup_frame(sw, pass->sender->port, frame, now, &to);
 		if (frame->verdict == VERDICT_UNICAST)
-			frame->verdict = (uint16_t)
-				lookup_frame(sw, pass->sender->port, frame,
-					     now, &pass->to[i]);
+			pass->to[i] = receiver(pass->sender, to, frame);
 	}
 }
 
 /* ---- the stage that acts ---- */
-
-static struct port_queue *receiver(const struct port_queue *sender,
-				   struct port *to)
-{
-	return &to->queues[sender->idx % to->n_queues];
-}
 
 static unsigned int deliver(struct vswitch *sw, struct port_queue *rxq,
 			    struct frame *const *frames, unsigned int n,
@@ -200,7 +206,7 @@ static unsigned int output_unicast(struct vswitch *sw, struct pass *pass,
 				   unsigned int i, unsigned int end)
 {
 	struct port_queue *sender = pass->sender;
-	struct port_queue *rxq = receiver(sender, pass->to[i]);
+	struct port_queue *rxq = pass->to[i];
 	unsigned int start = i;
 
 	for (;;) {
@@ -223,6 +229,25 @@ static unsigned int output_unicast(struct vswitch *sw, struct pass *pass,
 	}
 }
 
+/* Frames [i, end) go to one port of many.  It may spread them over queues. */
+static void output_copies(struct vswitch *sw, struct pass *pass,
+			  struct port *to, unsigned int i, unsigned int end)
+{
+	while (i < end) {
+		struct port_queue *rxq = receiver(pass->sender, to,
+						  pass->frames[i]);
+		uint32_t resume_seg = 0;
+		unsigned int run = 1, taken;
+
+		while (i + run < end &&
+		       receiver(pass->sender, to, pass->frames[i + run]) == rxq)
+			run++;
+		taken = deliver(sw, rxq, &pass->frames[i], run, &resume_seg);
+		counter_add(&rxq->stats.rx_full, run - taken);
+		i += run;
+	}
+}
+
 /* Frames [i, end) go to all ports but the sender's.  Nobody waits: what a full
  * receiver does not take is lost to it. */
 static void output_flood(struct vswitch *sw, struct pass *pass,
@@ -230,15 +255,9 @@ static void output_flood(struct vswitch *sw, struct pass *pass,
 {
 	for (unsigned int p = 0; p < sw->n_ports; p++) {
 		struct port *to = sw->ports[p];
-		struct port_queue *rxq = receiver(pass->sender, to);
-		uint32_t resume_seg = 0;
-		unsigned int taken;
 
-		if (to == pass->sender->port || !to->link_up)
-			continue;
-		taken = deliver(sw, rxq, &pass->frames[i], end - i,
-				&resume_seg);
-		counter_add(&rxq->stats.rx_full, end - i - taken);
+		if (to != pass->sender->port && to->link_up)
+			output_copies(sw, pass, to, i, end);
 	}
 }
 
@@ -372,7 +391,8 @@ int vswitch_attach(struct vswitch *sw, struct port *port)
 	port->sw_idx = idx;
 	port->input = vswitch_input;
 	for (unsigned int i = 0; i < port->n_queues; i++)
-		port_queue_start(&port->queues[i]);
+		if (port->queues[i].wanted)
+			port_queue_start(&port->queues[i]);
 	return 0;
 }
 

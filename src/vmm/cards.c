@@ -14,17 +14,19 @@
 #include "base/time.h"
 
 enum {
-	/* Root ports are functions of these slots of the root bus, eight each;
-	 * the bridges follow from the top down. */
-	PORT_FIRST_SLOT = 1, PORTS_PER_SLOT = 8,
+	/* Root ports are functions 0 of these slots of the root bus, then
+	 * functions 1, and so on: INTx pins of what is behind ports of one slot
+	 * share a line.  The bridges follow from the top down. */
+	PORT_FIRST_SLOT = 1, PORT_N_SLOTS = 22,
 	BRIDGE_LAST_SLOT = 30,
 	BRIDGE_FIRST_SLOT = BRIDGE_LAST_SLOT - VM_BRIDGES_MAX + 1,
 
 	/* The guest lets five seconds pass before it acts. */
 	ASK_AGAIN_S = 10,
 };
-_Static_assert(PORT_FIRST_SLOT + (VM_PORTS_MAX - 1) / PORTS_PER_SLOT <
-	       BRIDGE_FIRST_SLOT, "ports and bridges do not overlap");
+_Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= BRIDGE_FIRST_SLOT,
+	       "ports and bridges do not overlap");
+_Static_assert(VM_PORTS_MAX <= PORT_N_SLOTS * 8, "eight functions a slot");
 
 static int refuse(struct vm_error *error, int err, const char *fmt, ...)
 	printf_like(3, 4);
@@ -50,8 +52,8 @@ static int add_port(struct cards *cards, unsigned int i)
 	}
 	cards->port[i] = port;
 	pci_bus_add(&cards->host->root,
-		    PCI_DEVFN(PORT_FIRST_SLOT + i / PORTS_PER_SLOT,
-			      i % PORTS_PER_SLOT), &port->fn);
+		    PCI_DEVFN(PORT_FIRST_SLOT + i % PORT_N_SLOTS,
+			      i / PORT_N_SLOTS), &port->fn);
 	return 0;
 }
 

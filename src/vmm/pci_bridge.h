@@ -10,11 +10,11 @@
  * Linux's pciehp knows it.  A card that is plugged in shows as presence and
  * data link up; the guest scans the bus at once.  To have a card out in order,
  * the attention button is pressed: the guest lets five seconds pass in which a
- * second press takes it back, unbinds the driver, and switches the slot's power
- * indicator off, upon which the card goes.  Or the card is just pulled: presence
- * and link go down, and the driver finds ones in its registers.  There is no
- * power controller: with one, an empty slot would be off, and a card in it could
- * not show itself by its link.
+ * second press takes it back, unbinds the driver, and switches the slot's
+ * power indicator off, upon which the card goes.  Or the card is just pulled:
+ * presence and link go down, and the driver finds ones in its registers.
+ * There is no power controller: with one, an empty slot would be off, and a
+ * card in it could not show itself by its link.
  *
  * Each event is told by the port's MSI, or by its INTx pin.
  *

@@ -109,14 +109,9 @@ static void intx(struct pci_dev *dev, bool level)
 		pci_host_drive(port->host, port->line_gsi, true);
 }
 
-static bool msi(struct pci_dev *dev unused, unsigned int vec unused)
-{
-	return false;	/* not by this way; see update_interrupt() */
-}
-
+/* Its MSI is sent in update_interrupt(). */
 static const struct pci_irq_ops irq_ops = {
 	.intx = intx,
-	.msi = msi,
 };
 
 static void init_slot(struct pci_bridge *port)

@@ -100,16 +100,15 @@ static void want_window(struct setup *s, struct wants *w,
 {
 	struct wants behind = find_wants(s, &fn->bridge->secondary, pool);
 	uint64_t granule = pools[pool].granule;
+	struct want want = { .fn = fn, .bar = N_BARS_ALL };
 
 	if (fn->bridge->is_port && !behind.size &&
 	    (pool != POOL_IO || fn->bridge->spare_io))
 		behind.size = granule;
-	if (behind.size)
-		want_add(s, w, (struct want){
-			.fn = fn, .bar = N_BARS_ALL,
-			.size = align_up(behind.size, granule),
-			.align = max_of(behind.align, granule),
-		});
+	want.size = align_up(behind.size, granule);
+	want.align = max_of(behind.align, granule);
+	if (want.size)
+		want_add(s, w, want);
 	free(behind.want);
 }
 

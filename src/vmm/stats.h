@@ -38,7 +38,10 @@ extern const char *const vm_exit_texts[N_VM_EXITS];
 /** vm_exit_of() - the row of a KVM_EXIT_* value */
 enum vm_exit vm_exit_of(uint32_t reason);
 
-enum { VM_STATS_DEVS_MAX = 1024, VM_STATS_KVM_MAX = 96, VM_STATS_NAME_MAX = 48 };
+enum {
+	VM_STATS_DEVS_MAX = 1024, VM_STATS_KVM_MAX = 96,
+	VM_STATS_NAME_MAX = 48,
+};
 
 /* Accesses that one device answered (or nobody). */
 struct vm_stats_dev {

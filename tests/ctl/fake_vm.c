@@ -3,7 +3,8 @@
  * A stand-in for `backplane vm`, so that labs can be tested without KVM: it
  * takes the same options and offers the same sockets, but its guest is the
  * guest's agent running on this host, at the end of a pseudo-terminal.  What
- * is typed on its console comes back.  The NICs are not connected.
+ * is typed on its console comes back.  The NICs are not connected, just listed;
+ * of one that is to be taken out the guest lets go at the second look.
  *
  * Linked with the program's own main() and commands in the place of vm.c.  The
  * agent to run is $FAKE_VM_AGENT.  A machine named "broken" fails as a VMM
@@ -46,7 +47,77 @@ static void get_stats(struct api_request *request)
 	api_reply(request, 200, json_pack("{s:{s:i}}", "exits", "io", 7));
 }
 
+enum { NICS_MAX = 8 };
+
+/* The cards; on the API's one thread, once that runs. */
+static struct {
+	char id[64];	/* "": no card */
+	unsigned int looks;	/* left until it is out; 0: it stays */
+} nics[NICS_MAX];
+
+static bool add_nic(const char *id)
+{
+	for (unsigned int i = 0; i < NICS_MAX; i++) {
+		if (nics[i].id[0])
+			continue;
+		snprintf(nics[i].id, sizeof(nics[i].id), "%s", id);
+		return true;
+	}
+	return false;
+}
+
+static void get_nics(struct api_request *request)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < NICS_MAX; i++) {
+		if (nics[i].looks && !--nics[i].looks)
+			nics[i].id[0] = '\0';
+		if (nics[i].id[0])
+			json_array_append_new(list, json_pack("{s:s}", "id",
+							      nics[i].id));
+	}
+	api_reply(request, 200, json_pack("{s:o}", "nics", list));
+}
+
+static void post_nics(struct api_request *request)
+{
+	const char *id = json_string_value(json_object_get(api_body(request),
+							   "id"));
+	const char *path = json_string_value(json_object_get(
+		api_body(request), "path"));
+
+	if (strlen(path) < 5 || strcmp(path + strlen(path) - 5, ".sock"))
+		api_error(request, 502, "no server at %s", path);
+	else if (add_nic(id ? id : "nic0"))
+		api_reply(request, 200, json_object());
+	else
+		api_error(request, 409, "no slot is free");
+}
+
+static void delete_nic(struct api_request *request)
+{
+	for (unsigned int i = 0; i < NICS_MAX; i++) {
+		if (strcmp(nics[i].id, api_arg(request, 0)))
+			continue;
+		nics[i].looks = json_is_true(json_object_get(
+			api_body(request), "pull")) ? 1 : 2;
+		api_reply(request, 202, json_object());
+		return;
+	}
+	api_error(request, 404, "there is no NIC %s", api_arg(request, 0));
+}
+
 static const struct api_route routes[] = {
+	{ .method = "GET", .path = "/v1/nics", .handle = get_nics,
+	  .help = "The cards." },
+	{ .method = "POST", .path = "/v1/nics", .handle = post_nics,
+	  .help = "One more.",
+	  .body = { { "path", JSON_STRING, true, "its socket" },
+		    { "id", JSON_STRING, false, "its name" } } },
+	{ .method = "DELETE", .path = "/v1/nics/NAME", .handle = delete_nic,
+	  .help = "One less.",
+	  .body = { { "pull", JSON_TRUE, false, "at once" } } },
 	{ .method = "GET", .path = "/v1/stats", .handle = get_stats,
 	  .help = "A constant." },
 	{ 0 },
@@ -155,7 +226,9 @@ static void parse(struct fake_vm *vm, int argc, char **argv)
 		{ "append", required_argument, NULL, 'x' },
 		{ "cpus", required_argument, NULL, 'x' },
 		{ "memory", required_argument, NULL, 'x' },
-		{ "nic", required_argument, NULL, 'x' },
+		{ "nic", required_argument, NULL, 'N' },
+		{ "board", required_argument, NULL, 'x' },
+		{ "spare-ports", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
@@ -170,6 +243,8 @@ static void parse(struct fake_vm *vm, int argc, char **argv)
 			vm->console = unix_path(optarg);
 		else if (c == 'g')
 			vm->agent = unix_path(optarg);
+		else if (c == 'N' && strstr(optarg, ",id="))
+			add_nic(strstr(optarg, ",id=") + strlen(",id="));
 		else if (c != 'x')
 			exit(EXIT_USAGE);
 	}

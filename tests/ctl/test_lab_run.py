@@ -178,7 +178,7 @@ def test_show_and_link(two):
     two.ok('link', 'alice.0', 'up')
     result = two('link', 'nobody.0', 'down')
     assert result.returncode == 1 and 'nobody.0' in result.stderr
-    for what in ('networks', 'macs', 'verdicts', 'worker', 'stats'):
+    for what in ('devices', 'networks', 'macs', 'verdicts', 'worker', 'stats'):
         assert two.ok('show', what)
     verdicts = json.loads(two.ok('show', 'verdicts', 'lan', '--json'))
     assert {'verdict': 'flood', 'frames': 0}.items() <= next(
@@ -186,6 +186,56 @@ def test_show_and_link(two):
     assert json.loads(two.ok('show', 'stats', 'bob', '--json'))[
         'exits']['io'] == 7
     assert two('show', 'macs', 'nowhere').returncode == 1
+
+
+PLUGGABLE = '''
+name: plug
+networks:
+  lan:
+machines:
+  alice:
+    board: pcie
+    nics: [{network: lan}, {network: lan, plugged: no}]
+'''
+
+
+def nic_ids(cli):
+    reply = json.loads(cli.ok('show', 'nics', 'alice', '--json'))
+    return [nic['id'] for nic in reply['nics']]
+
+
+def test_attach_and_detach(fake):
+    fake.ok('up', fake.file(PLUGGABLE))
+    try:
+        assert nic_ids(fake) == ['alice.0']
+        fake.ok('attach', 'alice', '1')
+        assert nic_ids(fake) == ['alice.0', 'alice.1']
+        # By number and by name; returns when they are out.
+        fake.ok('detach', 'alice', '0', 'alice.1')
+        assert nic_ids(fake) == []
+        fake.ok('attach', 'alice', 'alice.0', '/run/other.sock')
+        assert nic_ids(fake) == ['alice.0', 'nic0']
+        fake.ok('detach', '--pull', 'alice', 'nic0')
+        fake.ok('detach', '--no-wait', 'alice', '0')
+        assert 'PLACE' in fake.ok('show', 'nics')
+    finally:
+        fake.ok('down')
+
+
+@pytest.mark.parametrize('args, status, says', [
+    (['attach', 'alice', '2'], 1, "alice has no NIC '2'"),
+    (['attach', 'alice', 'bob.0'], 1, "alice has no NIC 'bob.0'"),
+    (['attach', 'alice', '/nowhere'], 1, 'no server at /nowhere'),
+    (['attach', 'zoe', '0'], 1, "there is no machine 'zoe'"),
+    (['detach', 'alice', '7'], 1, 'there is no NIC 7'),
+    (['detach', 'alice', '../x'], 1, 'x'),
+    (['attach', 'alice'], 2, '--help'),
+    (['attach', '--pull', 'alice', '0'], 2, '--help'),
+])
+def test_attach_refused(two, args, status, says):
+    result = two(*args)
+    assert result.returncode == status and says in result.stderr
+    assert result.stdout == ''
 
 
 def test_killed_machine_is_dead(two):

@@ -119,7 +119,8 @@ struct fake_port *fake_port_new(const char *name, struct worker *worker)
 	port_init(&fake->port, &fake_ops, name, worker, 1);
 	fake->port.caps = (struct port_caps) {
 		.max_len = FRAME_LEN_MAX,
-		.gso = FRAME_GSO_TCP4 | FRAME_GSO_TCP6 | FRAME_GSO_UDP,
+		.gso = FRAME_GSO_TCP4 | FRAME_GSO_TCP6 | FRAME_GSO_UDP |
+			FRAME_GSO_ECN,
 		.csum = true,
 		.vlan = true,
 	};

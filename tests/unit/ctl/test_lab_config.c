@@ -85,6 +85,8 @@ static void defaults(void **state unused)
 	assert_int_equal(lab->machines[1].memory, 256ull << 20);
 	assert_string_equal(lab->machines[1].kernel, "");
 	assert_int_equal(lab->machines[1].n_nics, 0);
+	assert_int_equal(lab->machines[1].board, VM_BOARD_PC);
+	assert_int_equal(lab->machines[1].spare_ports, 4);
 	lab_free(lab);
 }
 
@@ -221,6 +223,13 @@ static const struct {
 	{ N "        addresses: [\"::/64\"]\n", 7, "expected an address" },
 	{ N "        addresses: 10.0.0.1/24\n", 7, "expected list of addresses" },
 	{ N "        addresses: [10.0.0.1/24, 10.0.0.1/16]\n", 6, "twice" },
+	{ M "    board: q35\n", 5, "expected pc or pcie, not 'q35'" },
+	{ N "        plugged: maybe\n", 7, "expected yes or no" },
+	{ N "        plugged: no\n", 6, "only into a root port" },
+	{ M "    board: pcie\n    nics:\n"
+	    "      - {network: n, plugged: no, bridge: 1}\n", 7,
+	  "only into a root port" },
+	{ N "        bridge: 5\n", 7, "expected a number from 1 to 4" },
 	{ N "        link: maybe\n", 7, "expected up or down, not 'maybe'" },
 	{ "name: x\nnetworks:\n  n: {ageing: 0}\nmachines: {a: }\n", 3,
 	  "networks.n.ageing: expected a number from 1" },
@@ -266,7 +275,7 @@ static void too_many(void **state unused)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 			      "      - network: n\n");
 	assert_null(parse(text));
-	assert_non_null(strstr(error.text, "has 9 entries, at most 8"));
+	assert_non_null(strstr(error.text, "has 33 entries, at most 32"));
 }
 
 static void long_cmdline(void **state unused)

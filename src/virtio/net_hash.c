@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio-net: the Toeplitz hash over a packet's addresses and ports, and the
+ * receive queue that comes of it (VIRTIO 1.2, 5.1.6.4.3 and 5.1.6.5.7).
+ */
+#include <string.h>
+
+#include "proto/ip.h"
+#include "proto/parse.h"
+#include "virtio/net_internal.h"
+
+/* Source and destination address, then both ports. */
+enum { INPUT_MAX = 2 * 16 + 4 };
+
+static uint32_t toeplitz(const uint8_t *key, const uint8_t *data, size_t len)
+{
+	uint32_t window = be32_load(key), hash = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		for (int bit = 7; bit >= 0; bit--) {
+			if (data[i] >> bit & 1)
+				hash ^= window;
+			window = window << 1 | (key[i + 4] >> bit & 1);
+		}
+	}
+	return hash;
+}
+
+/* The kinds of hash for one IP version. */
+struct kinds {
+	uint32_t ip, tcp, udp;		/* enum virtio_net_hash_type */
+	enum virtio_net_hash_report ip_report, tcp_report, udp_report;
+};
+
+static const struct kinds kinds4 = {
+	HASH_TYPE_IP4, HASH_TYPE_TCP4, HASH_TYPE_UDP4,
+	HASH_REPORT_IP4, HASH_REPORT_TCP4, HASH_REPORT_UDP4,
+};
+static const struct kinds kinds6 = {
+	HASH_TYPE_IP6, HASH_TYPE_TCP6, HASH_TYPE_UDP6,
+	HASH_REPORT_IP6, HASH_REPORT_TCP6, HASH_REPORT_UDP6,
+};
+
+/* What the hash of a parsed packet is made of; NONE: there is none. */
+static enum virtio_net_hash_report kind_of(const struct parsed *parsed,
+					   size_t hdr_len, uint32_t types)
+{
+	const struct kinds *k = parsed->ip_version == 6 ? &kinds6 : &kinds4;
+	bool ports = parsed->l4_off && !parsed->fragment &&
+		range_within(parsed->l4_off, 4, hdr_len);
+
+	if (!parsed->ip_version)
+		return HASH_REPORT_NONE;
+	if (ports && parsed->ip_proto == IP_PROTO_TCP && types & k->tcp)
+		return k->tcp_report;
+	if (ports && parsed->ip_proto == IP_PROTO_UDP && types & k->udp)
+		return k->udp_report;
+	return types & k->ip ? k->ip_report : HASH_REPORT_NONE;
+}
+
+uint32_t net_hash(const struct virtio_net *net, const struct frame *frame,
+		  enum virtio_net_hash_report *report)
+{
+	uint8_t input[INPUT_MAX];
+	const uint8_t *addrs;
+	struct parsed parsed;
+	size_t len;
+
+	*report = HASH_REPORT_NONE;
+	if (!net->rss.types)
+		return 0;
+	parse_headers(frame->hdr, frame->hdr_len, &parsed);
+	*report = kind_of(&parsed, frame->hdr_len, net->rss.types);
+	if (*report == HASH_REPORT_NONE)
+		return 0;
+	addrs = frame->hdr + parsed.l3_off;
+	if (parsed.ip_version == 6) {
+		addrs += offsetof(struct ip6_hdr, src);
+		len = 2 * 16;
+	} else {
+		addrs += offsetof(struct ip4_hdr, src);
+		len = 2 * 4;
+	}
+	memcpy(input, addrs, len);
+	if (*report != HASH_REPORT_IP4 && *report != HASH_REPORT_IP6) {
+		memcpy(input + len, frame->hdr + parsed.l4_off, 4);
+		len += 4;
+	}
+	return toeplitz(net->rss.key, input, len);
+}
+
+unsigned int net_rx_queue(const struct port *port, const struct frame *frame,
+			  unsigned int sender)
+{
+	const struct virtio_net *net = container_of(port, struct virtio_net,
+						    port);
+	enum virtio_net_hash_report report;
+	uint32_t hash;
+
+	if (likely(!net->rss.steer))
+		return sender % net->n_active;
+	hash = net_hash(net, frame, &report);
+	return report == HASH_REPORT_NONE ? net->rss.unclassified :
+		net->rss.table[hash & net->rss.table_mask];
+}

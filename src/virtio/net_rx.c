@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio-net, to the guest: the one copy, from where the sender's payload lies
+ * into the receiver's buffers.
+ *
+ * Buffers are taken in order.  A frame goes into one chain or, with MRG_RXBUF,
+ * into as many as it needs; if there are not enough, none is used.
+ */
+#include "virtio/net_internal.h"
+
+#include <string.h>
+
+enum {
+	/* How far ahead of the copy buffers and payload are asked for. */
+	PREFETCH_AHEAD = 2,
+	/* And how much of a frame: longer ones the hardware sees coming. */
+	PREFETCH_LEN = 1536,
+	/* Of buffers that no frame is known for: header and smallest frame. */
+	LOOK_AHEAD_LEN = 2 * CACHE_LINE,
+};
+
+/* A place in the buffers of a frame. */
+struct sink {
+	const struct vring_chain *chain;
+	unsigned int i_iov;	/* piece of it */
+	size_t off;		/* in that piece */
+};
+
+static void sink_put(struct sink *sink, const void *src, size_t len)
+{
+	const uint8_t *from = src;
+
+	while (len) {
+		const struct vring_chain *chain = sink->chain;
+		const struct iovec *iov;
+		size_t n;
+
+		if (sink->i_iov == (unsigned int)chain->n_out + chain->n_in) {
+			sink->chain++;
+			sink->i_iov = sink->chain->n_out;
+			sink->off = 0;
+			continue;
+		}
+		iov = &chain->iov[sink->i_iov];
+		n = min_of(len, iov->iov_len - sink->off);
+		memmove((uint8_t *)iov->iov_base + sink->off, from, n);
+		from += n;
+		len -= n;
+		sink->off += n;
+		if (sink->off == iov->iov_len) {
+			sink->i_iov++;
+			sink->off = 0;
+		}
+	}
+}
+
+enum gather {
+	GATHER_OK,		/* the chains hold the frame */
+	GATHER_BAD,		/* the last one is bad */
+	GATHER_NONE,		/* not enough buffers yet */
+	GATHER_NO_FIT,		/* the frame is too long for what there is */
+};
+
+/* How many of the chains at hand a frame of @len bytes takes. */
+static enum gather gather(const struct virtio_net_vq *vq, uint32_t len,
+			  unsigned int *n_chains)
+{
+	unsigned int n = vring_n_ahead(&vq->ring);
+	uint64_t room = 0;
+
+	for (*n_chains = 0; *n_chains < n;) {
+		const struct vring_chain *chain = vring_chain(&vq->ring,
+							      (*n_chains)++);
+
+		if (unlikely(chain->bad || !chain->in_len))
+			return GATHER_BAD;
+		room += chain->in_len;
+		if (likely(room >= len))
+			return GATHER_OK;
+		if (!vq->net->mergeable)
+			return GATHER_NO_FIT;
+	}
+	return n == VRING_AHEAD_MAX ? GATHER_NO_FIT : GATHER_NONE;
+}
+
+/* The same, fetching more if what is at hand is too little; chains that are bad
+ * are given back on the way. */
+static enum gather gather_frame(struct virtio_net_vq *vq, uint32_t len,
+				unsigned int *n_chains)
+{
+	for (;;) {
+		enum gather ret = gather(vq, len, n_chains);
+		unsigned int had = vring_n_ahead(&vq->ring);
+
+		if (ret == GATHER_BAD) {
+			while ((*n_chains)--)
+				vring_use(&vq->ring, 0);
+			counter_add(&vq->net->counters.rx_bad_chain, 1);
+		} else if (likely(ret != GATHER_NONE) ||
+			   vring_fetch(&vq->ring, VRING_AHEAD_MAX) <= had) {
+			return ret;
+		}
+	}
+}
+
+static void make_header(const struct virtio_net *net,
+			const struct frame *frame, unsigned int n_buffers,
+			struct virtio_net_hdr *hdr)
+{
+	enum virtio_net_hash_report report;
+
+	vnet_hdr_put(frame, &hdr->vnet);
+	hdr->n_buffers = le16_of((uint16_t)n_buffers);
+	if (likely(net->hdr_len < VIRTIO_NET_HDR_HASH_LEN))
+		return;
+	hdr->hash = le32_of(net_hash(net, frame, &report));
+	hdr->hash_report = le16_of((uint16_t)report);
+	hdr->padding = le16_of(0);
+}
+
+/* A guest may send from where another of its NICs receives: memmove. */
+static void copy_frame(const struct frame *frame, uint8_t *to)
+{
+	memcpy(to, frame->hdr, frame->hdr_len);
+	to += frame->hdr_len;
+	for (unsigned int i = 0; i < frame->n_segs; i++) {
+		memmove(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
+		to += frame->segs[i].iov_len;
+	}
+}
+
+/* Header and frame into the chains gathered; there is room. */
+static void copy_in(const struct virtio_net *net,
+		    const struct vring_chain *chain, unsigned int n_chains,
+		    const struct frame *frame)
+{
+	const struct iovec *iov = &chain->iov[chain->n_out];
+	struct virtio_net_hdr hdr;
+
+	make_header(net, frame, n_chains, &hdr);
+	if (likely(iov->iov_len >= net->hdr_len + frame->len)) {
+		memcpy(iov->iov_base, &hdr, net->hdr_len);
+		copy_frame(frame, (uint8_t *)iov->iov_base + net->hdr_len);
+	} else {
+		struct sink sink = { chain, chain->n_out, 0 };
+
+		sink_put(&sink, &hdr, net->hdr_len);
+		sink_put(&sink, frame->hdr, frame->hdr_len);
+		for (unsigned int i = 0; i < frame->n_segs; i++)
+			sink_put(&sink, frame->segs[i].iov_base,
+				 frame->segs[i].iov_len);
+	}
+}
+
+/* One frame; false: no room. */
+static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
+{
+	struct virtio_net *net = vq->net;
+	uint32_t left = net->hdr_len + frame->len;
+	unsigned int n_chains;
+
+	if (net->filters && !net_wants(net, frame)) {
+		counter_add(&net->counters.rx_filtered, 1);
+		return true;
+	}
+	switch (gather_frame(vq, left, &n_chains)) {
+	case GATHER_OK:
+		break;
+	case GATHER_NO_FIT:
+		counter_add(&net->counters.rx_no_fit, 1);
+		return true;
+	default:
+		return false;
+	}
+	copy_in(net, vring_chain(&vq->ring, 0), n_chains, frame);
+	while (n_chains--) {
+		uint32_t n = min_of(left, vring_chain(&vq->ring, 0)->in_len);
+
+		vring_use(&vq->ring, n);
+		left -= n;
+	}
+	return true;
+}
+
+static void prefetch_lines(const uint8_t *p, size_t len)
+{
+	for (size_t off = 0; off < len; off += CACHE_LINE)
+		__builtin_prefetch(p + off);
+}
+
+static void prefetch_lines_to_write(const uint8_t *p, size_t len)
+{
+	for (size_t off = 0; off < len; off += CACHE_LINE)
+		__builtin_prefetch(p + off, 1);
+}
+
+/* Ask for the payload of the frame that comes PREFETCH_AHEAD frames from now,
+ * and for the buffer it will likely go to. */
+static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame)
+{
+	uint32_t len = min_of(frame->len + vq->net->hdr_len,
+			      (uint32_t)PREFETCH_LEN);
+
+	if (PREFETCH_AHEAD < vring_n_ahead(&vq->ring)) {
+		const struct vring_chain *chain = vring_chain(&vq->ring,
+							      PREFETCH_AHEAD);
+
+		if (chain->n_in)
+			prefetch_lines_to_write(
+				chain->iov[chain->n_out].iov_base,
+				min_of(chain->iov[chain->n_out].iov_len,
+				       (size_t)len));
+	}
+	if (frame->n_segs)
+		prefetch_lines(frame->segs[0].iov_base,
+			       min_of(frame->segs[0].iov_len, (size_t)len));
+}
+
+unsigned int net_rx_burst(struct port_queue *queue,
+			  struct frame *const *frames, unsigned int n)
+{
+	struct virtio_net_vq *vq = rx_vq(queue);
+	unsigned int i;
+
+	if (!vring_ready(&vq->ring) || !vq->enabled) {
+		counter_add(&queue->stats.rx_link_down, n);
+		return n;
+	}
+	vring_fetch(&vq->ring, n);
+	for (i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			prefetch(vq, frames[i + PREFETCH_AHEAD]);
+		if (!receive(vq, frames[i]))
+			break;
+	}
+	vq_check(vq);
+	return i;
+}
+
+/* With the frames delivered, have the next buffers ready. */
+static void look_ahead(struct vring *ring)
+{
+	unsigned int had = vring_n_ahead(ring);
+	unsigned int n = vring_fetch(ring, BATCH_MAX);
+
+	for (unsigned int i = had; i < n; i++) {
+		const struct vring_chain *chain = vring_chain(ring, i);
+		const struct iovec *iov = &chain->iov[chain->n_out];
+
+		if (chain->n_in)
+			prefetch_lines_to_write(iov->iov_base,
+						min_of(iov->iov_len,
+						       (size_t)LOOK_AHEAD_LEN));
+	}
+}
+
+void net_rx_flush(struct port_queue *queue)
+{
+	struct virtio_net_vq *vq = rx_vq(queue);
+
+	vq_flush(vq);
+	look_ahead(&vq->ring);
+}

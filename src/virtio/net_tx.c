@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * virtio-net, from the guest: chains become frames, and go back when the switch
+ * has consumed them.
+ *
+ * A chain that is no frame (not in memory, header and frame contradict each
+ * other, impossible length) is dropped, counted and given back, in its order:
+ * at once if it comes before all frames of the burst, else with the next one.
+ */
+#include "virtio/net_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What has become of a chain. */
+enum fate {
+	FATE_FRAME,		/* of the batch */
+	FATE_BAD_CHAIN,
+	FATE_BAD_HDR,
+	FATE_BAD_LEN,
+	FATE_DISABLED,
+};
+
+/* The burst under way; tx_done() follows tx_burst() on the same thread. */
+static _Thread_local struct {
+	uint8_t fate[BATCH_MAX];	/* enum fate, of each chain */
+	unsigned int n_used;		/* chains given back */
+} burst;
+
+/* Chains up to @end go back. */
+static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
+		      unsigned int end)
+{
+	struct virtio_net_counters *counters = &vq->net->counters;
+
+	for (; burst.n_used < end; burst.n_used++) {
+		vring_use(&vq->ring, 0);
+		switch (burst.fate[burst.n_used]) {
+		case FATE_FRAME:
+			break;
+		case FATE_BAD_CHAIN:
+			counter_add(&counters->tx_bad_chain, 1);
+			break;
+		case FATE_BAD_HDR:
+			counter_add(&counters->tx_bad_hdr, 1);
+			break;
+		case FATE_BAD_LEN:
+			counter_add(&queue->stats.tx_bad_len, 1);
+			break;
+		case FATE_DISABLED:
+			counter_add(&counters->tx_disabled, 1);
+			break;
+		}
+	}
+}
+
+/* The header may share a buffer with the packet, or be spread over several. */
+static enum fate make_frame(const struct virtio_net *net,
+			    const struct vring_chain *chain,
+			    struct frame_batch *batch, struct frame *frame)
+{
+	struct vnet_hdr hdr;
+
+	if (unlikely(chain->bad || chain->out_len < net->hdr_len))
+		return FATE_BAD_CHAIN;
+	if (likely(chain->iov->iov_len >= sizeof(hdr)))
+		memcpy(&hdr, chain->iov->iov_base, sizeof(hdr));
+	else
+		vring_chain_read(chain, 0, &hdr, sizeof(hdr));
+	switch (batch_fill_behind(batch, frame, chain->iov, chain->n_out,
+				  net->hdr_len,
+				  chain->out_len - net->hdr_len)) {
+	case 0:
+		break;
+	case -EMSGSIZE:
+		return FATE_BAD_LEN;
+	default:
+		return FATE_BAD_CHAIN;
+	}
+	if (hdr.flags | hdr.gso_type && vnet_hdr_get(&hdr, frame) < 0)
+		return FATE_BAD_HDR;
+	frame_pop_vlan(frame);
+	return FATE_FRAME;
+}
+
+/* Ask for the headers of chains [from, end): the guest's core has just written
+ * those lines. */
+static void prefetch_headers(const struct vring *ring, unsigned int from,
+			     unsigned int end)
+{
+	for (unsigned int i = from; i < end; i++) {
+		const struct vring_chain *chain = vring_chain(ring, i);
+		const uint8_t *p;
+
+		if (!chain->n_out)
+			continue;
+		p = chain->iov->iov_base;
+		__builtin_prefetch(p);
+		__builtin_prefetch(p + min_of(chain->iov->iov_len,
+					      (size_t)CACHE_LINE) - 1);
+	}
+}
+
+/* While the switch is at work on this burst the lines of the next one come; but
+ * a guest that sends few is not asked twice. */
+static void look_ahead(struct vring *ring)
+{
+	unsigned int had = vring_n_ahead(ring);
+
+	if (had >= BATCH_MAX)
+		prefetch_headers(ring, had, vring_fetch(ring, 2 * BATCH_MAX));
+}
+
+void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
+		  bool *worked)
+{
+	struct virtio_net_vq *vq = tx_vq(queue);
+	struct vring *ring = &vq->ring;
+	unsigned int had = vring_n_ahead(ring), n, i;
+
+	n = vring_fetch(ring, BATCH_MAX);
+	burst.n_used = 0;
+	vq_check(vq);
+	*worked |= vq->polled;
+	if (!n)
+		return;
+	prefetch_headers(ring, had, n);
+	n = min_of(n, (unsigned int)BATCH_MAX);
+	for (i = 0; i < n; i++) {
+		struct frame *frame = batch_next(batch);
+
+		if (!frame)
+			break;
+		burst.fate[i] = !vq->enabled ? FATE_DISABLED :
+			make_frame(vq->net, vring_chain(ring, i -
+							burst.n_used),
+				   batch, frame);
+		if (likely(burst.fate[i] == FATE_FRAME)) {
+			frame->cookie = i;
+			batch_commit(batch, frame);
+		} else if (!batch->n) {
+			use_until(queue, vq, i + 1);
+		}
+	}
+	look_ahead(ring);
+	if (burst.n_used) {
+		*worked = true;
+		vq_flush(vq);
+	}
+}
+
+void net_tx_done(struct port_queue *queue, const struct frame_batch *batch,
+		 unsigned int n)
+{
+	struct virtio_net_vq *vq = tx_vq(queue);
+
+	if (!n)
+		return;
+	use_until(queue, vq, batch->frames[n - 1].cookie + 1);
+	vq_flush(vq);
+}
+
+void net_tx_arm(struct port_queue *queue)
+{
+	vring_arm(&tx_vq(queue)->ring);
+}
+
+void net_tx_disarm(struct port_queue *queue)
+{
+	vring_disarm(&tx_vq(queue)->ring);
+}

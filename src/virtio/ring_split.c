@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Split virtqueues (VIRTIO 1.2, 2.7).
+ *
+ *   descriptor table   16 bytes each: address, length, flags, next
+ *   available ring     flags, idx, ring[size], used_event    (driver writes)
+ *   used ring          flags, idx, ring[size] of {id, len}, avail_event
+ *
+ * Both indexes count freely; ring[] is indexed by their low bits.
+ */
+#include "virtio/ring_internal.h"
+
+#include <errno.h>
+
+enum {
+	AVAIL_FLAGS = 0,
+	AVAIL_IDX = 2,
+	AVAIL_RING = 4,
+	USED_FLAGS = 0,
+	USED_IDX = 2,
+	USED_RING = 4,
+	USED_ELEM_LEN = 8,
+
+	AVAIL_NO_INTERRUPT = 1,
+	USED_NO_NOTIFY = 1,
+};
+
+static uint8_t *used_event(const struct vring *r)
+{
+	return r->driver + AVAIL_RING + r->size * sizeof(uint16_t);
+}
+
+static uint8_t *avail_event(const struct vring *r)
+{
+	return r->device + USED_RING + r->size * USED_ELEM_LEN;
+}
+
+/* Alignment and sizes are those of 2.7; the events are there even if they have
+ * not been negotiated (2.7.6, 2.7.8). */
+int split_map(struct vring *r)
+{
+	const struct vring_config *c = &r->config;
+	uint64_t size = r->size;
+
+	if (c->desc % DESC_LEN || c->driver % 2 || c->device % 4)
+		return -EINVAL;
+	r->desc = dma_at(r->dma, c->desc, size * DESC_LEN, DMA_READ);
+	r->driver = dma_at(r->dma, c->driver, AVAIL_RING + 2 * size + 2,
+			   DMA_READ);
+	r->device = dma_at(r->dma, c->device,
+			   USED_RING + USED_ELEM_LEN * size + 2,
+			   DMA_READ | DMA_WRITE);
+	return r->desc && r->driver && r->device ? 0 : -EFAULT;
+}
+
+/* How far the used ring has got is written in it. */
+void split_begin(struct vring *r, const struct vring_state *state)
+{
+	if (!state)
+		return;
+	r->avail.idx = r->seen = state->avail;
+	r->used.idx = word16(r->device + USED_IDX);
+}
+
+static struct desc read_desc(const uint8_t *table, unsigned int i)
+{
+	const uint8_t *p = table + i * DESC_LEN;
+	uint64_t addr = word64(p), rest = word64(p + 8);
+
+	return (struct desc) {
+		.addr = addr,
+		.len = (uint32_t)rest,
+		.flags = (uint16_t)(rest >> 32),
+		.next = (uint16_t)(rest >> 48),
+	};
+}
+
+/* Follow a chain from @desc through a table of @n descriptors. */
+static bool walk(struct vring *r, struct vring_chain *chain,
+		 const uint8_t *table, unsigned int n, struct desc desc)
+{
+	for (unsigned int left = n;; left--) {
+		if (!left)
+			return vring_break(r, "a chain longer than its table");
+		if (desc.flags & DESC_INDIRECT)
+			return vring_break(r, "an indirect table in a chain");
+		if (!chain_add(r, chain, &desc))
+			return false;
+		if (!(desc.flags & DESC_NEXT))
+			return true;
+		if (desc.next >= n)
+			return vring_break(r, "a descriptor beyond the table");
+		desc = read_desc(table, desc.next);
+	}
+}
+
+static bool fetch_chain(struct vring *r, uint16_t head)
+{
+	struct vring_chain *chain = chain_begin(r->ahead);
+	struct desc desc = read_desc(r->desc, head);
+	uint8_t *table = r->desc;
+	unsigned int n = r->size;
+
+	chain->id = head;
+	chain->n_slots = 1;
+	if (likely(!(desc.flags & (DESC_NEXT | DESC_INDIRECT))))
+		return chain_add(r, chain, &desc);
+	if (desc.flags & DESC_INDIRECT) {
+		if (desc.flags & DESC_NEXT)
+			return vring_break(r, "an indirect table in a chain");
+		if (!chain_table(r, chain, &desc, &table, &n))
+			return false;
+		if (!table)
+			return true;
+		desc = read_desc(table, 0);
+	}
+	return walk(r, chain, table, n, desc);
+}
+
+void split_fetch(struct vring *r, unsigned int max)
+{
+	uint16_t heads[VRING_AHEAD_MAX];
+	uint16_t mask = r->size - 1;
+	unsigned int n = (uint16_t)(r->seen - r->fetch.idx);
+
+	/* The index's cache line is the driver's: look only if need be. */
+	if (n < max) {
+		r->seen = word16_acquire(r->driver + AVAIL_IDX);
+		n = (uint16_t)(r->seen - r->fetch.idx);
+		if (unlikely((uint16_t)(r->seen - r->avail.idx) > r->size)) {
+			vring_break(r, "more available than the ring has");
+			return;
+		}
+	}
+	n = min_of(n, max);
+	for (unsigned int i = 0; i < n; i++) {
+		uint16_t at = (uint16_t)(r->fetch.idx + i) & mask;
+
+		heads[i] = word16(r->driver + AVAIL_RING + 2 * at);
+		if (unlikely(heads[i] >= r->size)) {
+			vring_break(r, "a chain that begins beyond the table");
+			return;
+		}
+		__builtin_prefetch(r->desc + heads[i] * DESC_LEN);
+	}
+	for (unsigned int i = 0; i < n && chain_room(r->ahead); i++) {
+		if (!fetch_chain(r, heads[i]))
+			break;
+		r->ahead->n++;
+		r->fetch.idx++;
+	}
+}
+
+void split_use(struct vring *r, const struct vring_chain *chain, uint32_t len)
+{
+	uint16_t at = r->used.idx & (r->size - 1);
+
+	word64_set(r->device + USED_RING + USED_ELEM_LEN * at,
+		   chain->id | (uint64_t)len << 32);
+	r->used.idx++;
+	r->avail.idx++;
+}
+
+/* Elements first, then the index (2.7.8.2): the driver reads it before them. */
+void split_publish(struct vring *r)
+{
+	word16_release(r->device + USED_IDX, r->used.idx);
+}
+
+bool split_wants_call(struct vring *r, uint16_t old)
+{
+	if (r->event_idx)
+		return event_passed(word16(used_event(r)), r->used.idx, old);
+	return !(word16(r->driver + AVAIL_FLAGS) & AVAIL_NO_INTERRUPT);
+}
+
+/* With event indexes the flag means nothing (2.7.10): not asking is to leave an
+ * index behind that is not passed before the counter has gone round. */
+void split_arm(struct vring *r, bool on)
+{
+	if (r->event_idx)
+		word16_set(avail_event(r), on ? r->avail.idx :
+			   (uint16_t)(r->avail.idx - 1));
+	else
+		word16_set(r->device + USED_FLAGS, on ? 0 : USED_NO_NOTIFY);
+}
