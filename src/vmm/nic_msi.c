@@ -34,20 +34,33 @@ static unsigned int find_cap(const uint8_t *config, uint8_t id,
 	return 0;
 }
 
-static void find_msi(struct nic_msi *msi, const uint8_t *config)
+/* Bytes of the MSI capability, by its flags (PCI 3.0, 6.8.1). */
+static unsigned int msi_len(uint16_t flags)
 {
-	unsigned int cap = find_cap(config, PCI_CAP_ID_MSI,
-				    PCI_MSI_PENDING_64);
+	bool is64 = flags & PCI_MSI_FLAGS_64BIT;
+
+	if (flags & PCI_MSI_FLAGS_MASKBIT)
+		return (is64 ? PCI_MSI_PENDING_64 : PCI_MSI_PENDING_32) + 4;
+	return (is64 ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32) + 2;
+}
+
+static int find_msi(struct nic_msi *msi, const uint8_t *config)
+{
+	unsigned int cap = find_cap(config, PCI_CAP_ID_MSI, msi_len(0));
 	unsigned int log2;
+	uint16_t flags;
 
 	if (!cap)
-		return;
-	log2 = (le16_load(config + cap + PCI_MSI_FLAGS) &
-		PCI_MSI_FLAGS_QMASK) >> 1;
+		return 0;
+	flags = le16_load(config + cap + PCI_MSI_FLAGS);
+	if (!range_within(cap, msi_len(flags), PCI_CONFIG_SIZE))
+		return -EPROTO;
+	log2 = (flags & PCI_MSI_FLAGS_QMASK) >> 1;
 	msi->msi_cap = cap;
 	msi->n_msi = min_of(1u << min_of(log2, 5u),
 			    vfu_client_irqs(msi->client,
 					    VFIO_PCI_MSI_IRQ_INDEX));
+	return 0;
 }
 
 static int find_msix(struct nic_msi *msi, const uint8_t *config)
@@ -91,8 +104,9 @@ int nic_msi_init(struct nic_msi *msi, struct vfu_client *client,
 
 	*msi = (struct nic_msi){ .client = client, .irq = irq, .id = id };
 	pthread_mutex_init(&msi->lock, NULL);
-	find_msi(msi, config);
-	err = find_msix(msi, config);
+	err = find_msi(msi, config);
+	if (!err)
+		err = find_msix(msi, config);
 	if (err)
 		return err;
 	msi->n_vectors = max_of(msi->n_msi, msi->table.n);

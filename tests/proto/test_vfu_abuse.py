@@ -7,6 +7,7 @@ import pytest
 
 import e1000
 import vfu
+from conftest import wait_for
 from vfu import (CONFIG, INTX, IRQ_EVENTFD, IRQ_MASK, IRQ_NONE, IRQ_TRIGGER,
                  IRQ_UNMASK)
 
@@ -112,7 +113,7 @@ def test_t14_floods(server):
             "=IIIII", 20, IRQ_EVENTFD | IRQ_UNMASK, INTX, 0, 1), [event.fd])
         answered(client, vfu.RESET, b"", [event.fd] * 16)
     # The map's file, the interrupt's eventfd, and the one that unmasks it.
-    assert server.count_fds() <= n_fds + 3
+    assert wait_for(lambda: server.count_fds() <= n_fds + 3)
 
 
 def sending(card):
