@@ -27,8 +27,8 @@ from netserver import Peer  # noqa: E402, F401
 QEMU = os.environ.get('BACKPLANE_QEMU', str(TREE / 'build' / 'qemu' /
                                             'qemu-system-x86_64'))
 MEMORY = '192M'
-BOOT_SECONDS = 120
-EXEC_SECONDS = 60
+BOOT_SECONDS = 240
+EXEC_SECONDS = 120
 
 
 def why_no_qemu():
@@ -50,7 +50,7 @@ class Qmp:
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(path)
-        self.sock.settimeout(30)
+        self.sock.settimeout(90)
         self.file = self.sock.makefile('r')
         self.file.readline()            # the greeting
         self.call('qmp_capabilities')

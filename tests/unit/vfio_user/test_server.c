@@ -619,7 +619,10 @@ static void tells_what_can_be_mapped(void **state)
 {
 	struct {
 		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap cap;
+		struct {	/* vfio_region_info_cap_sparse_mmap */
+			struct vfio_info_cap_header header;
+			uint32_t nr_areas, reserved;
+		} cap;
 		struct vfio_region_sparse_mmap_area area[2];
 	} r = { .info = { .argsz = sizeof(r.info), .index = 2 } };
 	int mem = memfd_create("window", 0), fds[VFU_MAX_FDS];
