@@ -6,6 +6,7 @@
  * good form: its length then goes into the size of the header it begins with.
  */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -31,6 +32,14 @@ enum {
 	FDS_MAX = 40,
 };
 
+/* What holds whatever the input. */
+#define must(condition) do {				\
+	if (!(condition)) {				\
+		perror("fuzz_vfu_messages: " #condition); \
+		abort();				\
+	}						\
+} while (0)
+
 static struct {
 	struct worker *worker;
 	struct toy toy;
@@ -51,9 +60,8 @@ static void set_up(void)
 	config.worker = f.worker;
 	f.memfd = memfd_create("fuzz", MFD_CLOEXEC);
 	f.eventfd = eventfd(0, EFD_CLOEXEC);
-	if (f.memfd < 0 || f.eventfd < 0 || toy_init(&f.toy) ||
-	    vfu_server_create(&config, &f.server))
-		abort();
+	must(f.memfd >= 0 && f.eventfd >= 0);
+	must(!toy_init(&f.toy) && !vfu_server_create(&config, &f.server));
 }
 
 static void run(void)
@@ -107,18 +115,15 @@ static void check_next_client(void)
 	struct vfu_header h;
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) ||
-	    vfu_server_attach(f.server, pair[1]) ||
-	    send(pair[0], &hello, sizeof(hello), 0) != sizeof(hello))
-		abort();
+	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	must(!vfu_server_attach(f.server, pair[1]));
+	must(send(pair[0], &hello, sizeof(hello), 0) == sizeof(hello));
 	run();
-	if (recv(pair[0], &h, sizeof(h), MSG_DONTWAIT) != sizeof(h) ||
-	    h.flags != VFU_TYPE_REPLY)
-		abort();
+	must(recv(pair[0], &h, sizeof(h), MSG_DONTWAIT) == sizeof(h));
+	must(h.flags == VFU_TYPE_REPLY);
 	close(pair[0]);
 	run();
-	if (vfu_server_connected(f.server))
-		abort();
+	must(!vfu_server_connected(f.server));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -130,10 +135,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		set_up();
 	/* Descriptors that come with a message are closed with it: whatever
 	 * the input did, the numbers stay small. */
-	if (ftruncate(f.memfd, MEMORY) ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) ||
-	    vfu_server_attach(f.server, pair[1]))
-		abort();
+	must(!ftruncate(f.memfd, MEMORY));
+	must(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	must(!vfu_server_attach(f.server, pair[1]));
 	for (unsigned int i = 0; i < PIECES_MAX && size >= 3; i++) {
 		unsigned int flags = data[0];
 		size_t len = min_of((size_t)le16_load(data + 1), size - 3);
@@ -141,8 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(buf, data + 3, len);
 		send_piece(pair[0], buf, len, flags);
 		run();
-		if ((flags & PIECE_TRUNCATE) && ftruncate(f.memfd, 0))
-			abort();
+		if (flags & PIECE_TRUNCATE)
+			must(!ftruncate(f.memfd, 0));
 		while (recv(pair[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
 			;
 		data += 3 + len;

@@ -130,9 +130,11 @@ def test_a_new_server_serves_a_card_plugged_anew():
                                      board='pc') as vm:
         vm.wait_agent()
         set_up(vm, '10.1.0.1/24')
+        # QEMU 11.1 aborts now and then (error_setv: *errp == NULL) when its
+        # server goes in the midst of register accesses.
+        vm.check('ip link set eth0 down')
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(10) == 0
-        vm.exec('ping -c 1 -w 1 10.1.0.99')
         server.start()
         qmp = vm.qmp()
         qmp.call('device_del', id='a')
