@@ -95,7 +95,7 @@ struct frame_batch {
 struct frame *batch_next(struct frame_batch *batch);
 
 /**
- * batch_fill(), batch_fill_behind() - describe the frame's bytes, given as pieces
+ * batch_fill(), batch_fill_behind() - describe a frame's bytes, given as pieces
  * @iov: the pieces, in order, where they lie; copied from, then referred to
  * @skip: bytes at their beginning that are not the frame's
  * @len: bytes after those, FRAME_LEN_MIN to FRAME_LEN_MAX
