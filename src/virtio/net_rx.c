@@ -182,13 +182,13 @@ static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 static void prefetch_lines(const uint8_t *p, size_t len)
 {
 	for (size_t off = 0; off < len; off += CACHE_LINE)
-		__builtin_prefetch(p + off);
+		prefetch_to_read(p + off);
 }
 
 static void prefetch_lines_to_write(const uint8_t *p, size_t len)
 {
 	for (size_t off = 0; off < len; off += CACHE_LINE)
-		__builtin_prefetch(p + off, 1);
+		prefetch_to_write(p + off);
 }
 
 /* Ask for the payload of a frame, and for the @i_chain-th chain's buffer, where

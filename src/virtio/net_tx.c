@@ -95,9 +95,9 @@ static void prefetch_headers(const struct vring *ring, unsigned int from,
 		if (!chain->n_out)
 			continue;
 		p = chain->iov->iov_base;
-		__builtin_prefetch(p);
-		__builtin_prefetch(p + min_of(chain->iov->iov_len,
-					      (size_t)CACHE_LINE) - 1);
+		prefetch_to_read(p);
+		prefetch_to_read(p + min_of(chain->iov->iov_len,
+					    (size_t)CACHE_LINE) - 1);
 	}
 }
 
