@@ -505,6 +505,29 @@ def test_stopped_and_started_again(pair):
         a.start_ring(a.rings[1], i + 1)
 
 
+def test_many_queues(server):
+    """Frames keep to a queue, as long as the receiver has it"""
+    with Frontend(server.dir / 'a', n_rings=N_QUEUES) as a, \
+            Frontend(server.dir / 'b', n_rings=N_QUEUES) as b:
+        a.start()
+        b.start()
+        # Both are known from now on.
+        b.send_frame(frame(BROADCAST, MAC_B))
+        for pair in range(N_QUEUES // 2):
+            b.offer(8, pair)
+            for i in range(4):
+                data = frame(MAC_B, MAC_A, 100, bytes([16 * pair + i]))
+                a.send_frame(data, pair=pair)
+                assert b.frame(pair=pair) == data
+        # With fewer in use the others are spread over those.
+        for idx in range(4, N_QUEUES):
+            assert b.ack(vhu.SET_VRING_ENABLE, state(idx, 0))
+        for pair in range(N_QUEUES // 2):
+            data = frame(MAC_B, MAC_A, 100, bytes([100 + pair]))
+            a.send_frame(data, pair=pair)
+            assert b.frame(pair=pair % 2) == data
+
+
 def test_rarp_from_the_front_end(pair):
     a, b = pair
     assert a.ack(vhu.SEND_RARP, MAC_A + b'\0\0')
