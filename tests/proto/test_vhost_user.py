@@ -455,6 +455,22 @@ def test_asleep_it_is_woken_and_wakes(pair):
         b.offer(1)
 
 
+def test_silence_costs_nothing(server, pair):
+    def cpu_seconds():
+        tasks = pathlib.Path(f'/proc/{server.process.pid}/task')
+        return sum(int((t / 'schedstat').read_text().split()[0])
+                   for t in tasks.iterdir()) / 1e9
+
+    a, b = pair
+    a.send_frame(frame(MAC_B, MAC_A))
+    assert b.frame()
+    time.sleep(0.1)
+    before = cpu_seconds()
+    time.sleep(2)
+    # The port that connects tries ten times a second.
+    assert cpu_seconds() - before < 0.02
+
+
 def test_call_descriptor_set_late(server):
     with Frontend(server.dir / 'a') as a, Frontend(server.dir / 'b') as b:
         a.start().offer()
