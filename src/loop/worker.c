@@ -393,8 +393,8 @@ bool worker_round(struct worker *w)
 	worked = poll_all(w);
 	if (!list_empty(&w->hot))
 		worked |= poll_hot(w);
-	if (!worked || w->fake_clock ||
-	    w->now_ns - w->last_fds_ns >= WORKER_FD_INTERVAL_NS)
+	if (w->fake_clock || w->now_ns - w->last_fds_ns >=
+	    (worked ? WORKER_FD_INTERVAL_NS : WORKER_IDLE_FD_INTERVAL_NS))
 		worked |= look_around(w);
 	counter_add(&w->stats.rounds, 1);
 	if (worked) {

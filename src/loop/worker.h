@@ -7,8 +7,9 @@
  *   1. every poller gets a turn (bounded work; says whether it did any);
  *   2. hot watches are looked at: descriptors from which something is expected
  *      at once (the register read that follows an interrupt);
- *   3. at least every WORKER_FD_INTERVAL_NS: due timers, all descriptors
- *      (epoll, no waiting) and calls from other threads.
+ *   3. at least every WORKER_FD_INTERVAL_NS, or WORKER_IDLE_FD_INTERVAL_NS
+ *      if there is no other work: due timers, all descriptors (epoll, no
+ *      waiting) and calls from other threads.
  *
  * When nothing has been done for `poll_ns`, it *arms* every poller (asks the
  * other side for a wake-up), gives each one more turn, and only if that finds
@@ -30,6 +31,10 @@ struct worker;
 
 /* How long at most descriptors go unlooked at while the worker is busy. */
 #define WORKER_FD_INTERVAL_NS 20000
+
+/* And while it only polls.  Looking every time would cost a system call between
+ * two looks at a queue, and that is what a frame then waits for. */
+#define WORKER_IDLE_FD_INTERVAL_NS 1000
 
 /* Something that may have work every round: a queue. */
 struct poller {

@@ -77,6 +77,10 @@ int vu_queue_start(struct vu_queue *q)
 	};
 	int ret;
 
+	/* DPDK's front-end gives no used position: it is the other one, since
+	 * nothing is under way. */
+	if (!state.used)
+		state.used = state.avail;
 	if (!q->size || !q->has_addr)
 		return -EINVAL;
 	if (!vu_memory_gpa(q->vu, q->addr.desc, &config.desc) ||

@@ -15,8 +15,6 @@ enum {
 	PREFETCH_AHEAD = 2,
 	/* And how much of a frame: longer ones the hardware sees coming. */
 	PREFETCH_LEN = 1536,
-	/* Of buffers that no frame is known for: header and smallest frame. */
-	LOOK_AHEAD_LEN = 2 * CACHE_LINE,
 };
 
 /* A place in the buffers of a frame. */
@@ -185,25 +183,26 @@ static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 static void prefetch_lines(const uint8_t *p, size_t len)
 {
 	for (size_t off = 0; off < len; off += CACHE_LINE)
-		__builtin_prefetch(p + off);
+		prefetch_to_read(p + off);
 }
 
 static void prefetch_lines_to_write(const uint8_t *p, size_t len)
 {
 	for (size_t off = 0; off < len; off += CACHE_LINE)
-		__builtin_prefetch(p + off, 1);
+		prefetch_to_write(p + off);
 }
 
-/* Ask for the payload of the frame that comes PREFETCH_AHEAD frames from now,
- * and for the buffer it will likely go to. */
-static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame)
+/* Ask for the payload of a frame, and for the @i_chain-th chain's buffer, where
+ * it will likely go. */
+static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame,
+		     unsigned int i_chain)
 {
 	uint32_t len = min_of(frame->len + vq->net->hdr_len,
 			      (uint32_t)PREFETCH_LEN);
 
-	if (PREFETCH_AHEAD < vring_n_ahead(&vq->ring)) {
+	if (i_chain < vring_n_ahead(&vq->ring)) {
 		const struct vring_chain *chain = vring_chain(&vq->ring,
-							      PREFETCH_AHEAD);
+							      i_chain);
 
 		if (chain->n_in)
 			prefetch_lines_to_write(
@@ -227,9 +226,12 @@ unsigned int net_rx_burst(struct port_queue *queue,
 		return n;
 	}
 	vring_fetch(&vq->ring, n);
+	for (i = 0; i < min_of(n, (unsigned int)PREFETCH_AHEAD); i++)
+		prefetch(vq, frames[i], i);
 	for (i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
-			prefetch(vq, frames[i + PREFETCH_AHEAD]);
+			prefetch(vq, frames[i + PREFETCH_AHEAD],
+				 PREFETCH_AHEAD);
 		if (!receive(vq, frames[i]))
 			break;
 	}
@@ -237,27 +239,7 @@ unsigned int net_rx_burst(struct port_queue *queue,
 	return i;
 }
 
-/* With the frames delivered, have the next buffers ready. */
-static void look_ahead(struct vring *ring)
-{
-	unsigned int had = vring_n_ahead(ring);
-	unsigned int n = vring_fetch(ring, BATCH_MAX);
-
-	for (unsigned int i = had; i < n; i++) {
-		const struct vring_chain *chain = vring_chain(ring, i);
-		const struct iovec *iov = &chain->iov[chain->n_out];
-
-		if (chain->n_in)
-			prefetch_lines_to_write(iov->iov_base,
-						min_of(iov->iov_len,
-						       (size_t)LOOK_AHEAD_LEN));
-	}
-}
-
 void net_rx_flush(struct port_queue *queue)
 {
-	struct virtio_net_vq *vq = rx_vq(queue);
-
-	vq_flush(vq);
-	look_ahead(&vq->ring);
+	vq_flush(rx_vq(queue));
 }

@@ -95,20 +95,10 @@ static void prefetch_headers(const struct vring *ring, unsigned int from,
 		if (!chain->n_out)
 			continue;
 		p = chain->iov->iov_base;
-		__builtin_prefetch(p);
-		__builtin_prefetch(p + min_of(chain->iov->iov_len,
-					      (size_t)CACHE_LINE) - 1);
+		prefetch_to_read(p);
+		prefetch_to_read(p + min_of(chain->iov->iov_len,
+					    (size_t)CACHE_LINE) - 1);
 	}
-}
-
-/* While the switch is at work on this burst the lines of the next one come; but
- * a guest that sends few is not asked twice. */
-static void look_ahead(struct vring *ring)
-{
-	unsigned int had = vring_n_ahead(ring);
-
-	if (had >= BATCH_MAX)
-		prefetch_headers(ring, had, vring_fetch(ring, 2 * BATCH_MAX));
 }
 
 void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
@@ -142,7 +132,6 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 			use_until(queue, vq, i + 1);
 		}
 	}
-	look_ahead(ring);
 	if (burst.n_used) {
 		*worked = true;
 		vq_flush(vq);

@@ -14,8 +14,7 @@
  *   vring_publish()   once a batch: the driver may see them
  *   vring_wants_call()  is the driver to be interrupted?
  *
- * Chains that were fetched and not used stay at hand, so that they can be
- * fetched before they are needed, and their buffers brought into the cache.
+ * Chains that were fetched and not used stay at hand for the next time.
  *
  * While the device polls, vring_disarm() asks the driver not to kick.  Before
  * it sleeps: vring_arm(), then look once more.

@@ -141,7 +141,7 @@ void split_fetch(struct vring *r, unsigned int max)
 			vring_break(r, "a chain that begins beyond the table");
 			return;
 		}
-		__builtin_prefetch(r->desc + heads[i] * DESC_LEN);
+		prefetch_to_read(r->desc + heads[i] * DESC_LEN);
 	}
 	for (unsigned int i = 0; i < n && chain_room(r->ahead); i++) {
 		if (!fetch_chain(r, heads[i]))

@@ -455,6 +455,22 @@ def test_asleep_it_is_woken_and_wakes(pair):
         b.offer(1)
 
 
+def test_silence_costs_nothing(server, pair):
+    def cpu_seconds():
+        tasks = pathlib.Path(f'/proc/{server.process.pid}/task')
+        return sum(int((t / 'schedstat').read_text().split()[0])
+                   for t in tasks.iterdir()) / 1e9
+
+    a, b = pair
+    a.send_frame(frame(MAC_B, MAC_A))
+    assert b.frame()
+    time.sleep(0.1)
+    before = cpu_seconds()
+    time.sleep(2)
+    # The port that connects tries ten times a second.
+    assert cpu_seconds() - before < 0.02
+
+
 def test_call_descriptor_set_late(server):
     with Frontend(server.dir / 'a') as a, Frontend(server.dir / 'b') as b:
         a.start().offer()
@@ -503,6 +519,29 @@ def test_stopped_and_started_again(pair):
         base = struct.unpack('<II', a.get(vhu.GET_VRING_BASE, state(1, 0)))
         assert base == (1, i + 1)
         a.start_ring(a.rings[1], i + 1)
+
+
+def test_many_queues(server):
+    """Frames keep to a queue, as long as the receiver has it"""
+    with Frontend(server.dir / 'a', n_rings=N_QUEUES) as a, \
+            Frontend(server.dir / 'b', n_rings=N_QUEUES) as b:
+        a.start()
+        b.start()
+        # Both are known from now on.
+        b.send_frame(frame(BROADCAST, MAC_B))
+        for pair in range(N_QUEUES // 2):
+            b.offer(8, pair)
+            for i in range(4):
+                data = frame(MAC_B, MAC_A, 100, bytes([16 * pair + i]))
+                a.send_frame(data, pair=pair)
+                assert b.frame(pair=pair) == data
+        # With fewer in use the others are spread over those.
+        for idx in range(4, N_QUEUES):
+            assert b.ack(vhu.SET_VRING_ENABLE, state(idx, 0))
+        for pair in range(N_QUEUES // 2):
+            data = frame(MAC_B, MAC_A, 100, bytes([100 + pair]))
+            a.send_frame(data, pair=pair)
+            assert b.frame(pair=pair % 2) == data
 
 
 def test_rarp_from_the_front_end(pair):

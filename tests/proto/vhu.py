@@ -234,17 +234,17 @@ class Frontend:
 
     # ---- frames ----
 
-    def send_frame(self, data, hdr=bytes(HDR_LEN)):
-        self.rings[1].add(hdr + data)
-        self.rings[1].wake()
+    def send_frame(self, data, hdr=bytes(HDR_LEN), pair=0):
+        self.rings[2 * pair + 1].add(hdr + data)
+        self.rings[2 * pair + 1].wake()
 
-    def offer(self, n=16):
+    def offer(self, n=16, pair=0):
         for _ in range(n):
-            self.rings[0].add()
+            self.rings[2 * pair].add()
         return self
 
-    def frame(self, timeout=DEADLINE):
-        data = self.rings[0].wait(timeout)
+    def frame(self, timeout=DEADLINE, pair=0):
+        data = self.rings[2 * pair].wait(timeout)
         return data and data[HDR_LEN:]
 
 
