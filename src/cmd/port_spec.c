@@ -69,6 +69,12 @@ static int set_crc(struct port_spec *spec, const char *value)
 	return spec->exact_crc || !strcmp(value, "any") ? 0 : -EINVAL;
 }
 
+static int set_caps(struct port_spec *spec, const char *value)
+{
+	spec->full_caps = !strcmp(value, "full");
+	return spec->full_caps || !strcmp(value, "qemu") ? 0 : -EINVAL;
+}
+
 static int set_link(struct port_spec *spec, const char *value)
 {
 	spec->link_down = !strcmp(value, "down");
@@ -81,6 +87,8 @@ static const struct option_key keys[] = {
 	  BIT(PORT_VFIO_USER), set_mac },
 	{ "crc", "exact or any: the FCS bytes a driver keeps",
 	  BIT(PORT_VFIO_USER), set_crc },
+	{ "caps", "qemu or full: capabilities as QEMU's model, as the chip",
+	  BIT(PORT_VFIO_USER), set_caps },
 	{ "name", "name of the port, without '/'",
 	  BIT(PORT_VFIO_USER) | BIT(PORT_TAP) | BIT(PORT_STREAM), set_name },
 	{ "link", "up or down, to start with",
@@ -209,6 +217,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 		.name = name,
 		.worker = server->worker,
 		.exact_crc = spec->exact_crc,
+		.full_caps = spec->full_caps,
 	};
 	static const uint8_t no_mac[6];
 	struct nic nic;

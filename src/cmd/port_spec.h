@@ -29,6 +29,7 @@ struct port_spec {
 	char name[64];		/* of the port; "": made from `where` */
 	uint8_t mac[6];		/* zero: the server chooses */
 	bool exact_crc;		/* crc=exact */
+	bool full_caps;		/* caps=full */
 	bool link_down;		/* link=down: starts with its cable out */
 };
 

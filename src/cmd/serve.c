@@ -165,6 +165,7 @@ static int add_lab_nic(struct nic_server *server, const struct lab_machine *m,
 	}
 	snprintf(spec.where, sizeof(spec.where), "%s", socket);
 	snprintf(spec.model, sizeof(spec.model), "%s", nic->model);
+	spec.full_caps = nic->full_caps;
 	memcpy(spec.mac, nic->mac, sizeof(spec.mac));
 	lab_port_name(m, idx, spec.name, sizeof(spec.name));
 	snprintf(text, sizeof(text), "vfio-user:%s,model=%s", socket,

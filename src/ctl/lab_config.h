@@ -56,6 +56,7 @@ struct lab_address {
 struct lab_nic {
 	char network[LAB_NAME_MAX];	/* a network of this lab */
 	char model[LAB_MODEL_MAX];	/* "e1000" */
+	bool full_caps;			/* all PCI capabilities of the chip */
 	bool has_mac;			/* written down, not derived */
 	uint8_t mac[6];			/* unique in the lab */
 	unsigned int n_addresses;

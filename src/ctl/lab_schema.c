@@ -256,6 +256,26 @@ static bool decode_model(struct decoder *d, const struct key *key,
 	return refuse(d, node, "expected one of %s, not '%.64s'", known, text);
 }
 
+/* One of two words; *@field: is it @yes? */
+static bool decode_either(struct decoder *d, const struct key *key,
+			  yaml_node_t *node, bool *field, const char *no,
+			  const char *yes)
+{
+	const char *text = scalar(d, key, node);
+
+	if (!text)
+		return false;
+	*field = !strcmp(text, yes);
+	return *field || !strcmp(text, no) ||
+	       refuse(d, node, "expected %s, not '%.64s'", key->type, text);
+}
+
+static bool decode_caps(struct decoder *d, const struct key *key,
+			yaml_node_t *node, void *field)
+{
+	return decode_either(d, key, node, field, "qemu", "full");
+}
+
 static bool decode_board(struct decoder *d, const struct key *key,
 			 yaml_node_t *node, void *field)
 {
@@ -270,29 +290,13 @@ static bool decode_board(struct decoder *d, const struct key *key,
 static bool decode_yes(struct decoder *d, const struct key *key,
 		       yaml_node_t *node, void *field)
 {
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	if (strcmp(text, "yes") && strcmp(text, "no"))
-		return refuse(d, node, "expected %s, not '%.64s'", key->type,
-			      text);
-	*(bool *)field = !strcmp(text, "yes");
-	return true;
+	return decode_either(d, key, node, field, "no", "yes");
 }
 
 static bool decode_link(struct decoder *d, const struct key *key,
 			yaml_node_t *node, void *field)
 {
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	if (strcmp(text, "up") && strcmp(text, "down"))
-		return refuse(d, node, "expected %s, not '%.64s'", key->type,
-			      text);
-	*(bool *)field = !strcmp(text, "up");
-	return true;
+	return decode_either(d, key, node, field, "down", "up");
 }
 
 static bool decode_mapping(struct decoder *d, const struct key *keys,
@@ -547,6 +551,9 @@ static const struct key nic_keys[] = {
 	{ "model", decode_model, "a NIC model",
 	  offsetof(struct lab_nic, model), 0, 0, false, "e1000",
 	  NULL, "The hardware that the guest sees." },
+	{ "caps", decode_caps, "qemu or full",
+	  offsetof(struct lab_nic, full_caps), 0, 0, false, "qemu",
+	  NULL, "PCI capabilities: those of QEMU's model, or the chip's (power management, MSI)." },
 	{ "mac", decode_mac, "an address such as 52:54:00:12:34:56",
 	  offsetof(struct lab_nic, mac), 0, 0, false, NULL,
 	  NULL, "Factory address; made from the names of lab and machine if not given." },

@@ -18,6 +18,8 @@ struct nic_params {
 	uint8_t mac[6];		/* factory address */
 	struct worker *worker;	/* home worker */
 	bool exact_crc;		/* compute the FCS where the driver keeps it */
+	bool full_caps;		/* all capabilities of the chip, not only those
+				 * that QEMU's model of it has */
 };
 
 /* A NIC seen from both sides; both pointers are into one object, freed by

@@ -305,12 +305,12 @@ static enum msix_part msix_part(const struct pci_dev *dev, unsigned int bar,
 	uint32_t table = msix_table_size(dev->msix.n);
 	uint32_t pba = msix_pba_size(dev->msix.n);
 
-	if (!dev->msix.n || bar != place->bar)
+	if (!dev->msix.n)
 		return MSIX_NEITHER;
-	if (off >= place->table_off &&
+	if (bar == place->bar && off >= place->table_off &&
 	    range_within(off - place->table_off, len, table))
 		return MSIX_TABLE;
-	if (off >= place->pba_off &&
+	if (bar == place->pba_bar && off >= place->pba_off &&
 	    range_within(off - place->pba_off, len, pba))
 		return MSIX_PBA;
 	return MSIX_NEITHER;

@@ -129,8 +129,8 @@ struct pci_state {
 
 /* Where the MSI-X table lies. */
 struct pci_msix_place {
-	unsigned int bar;		/* of both table and pending bits */
-	uint32_t table_off, pba_off;	/* in it, multiples of 8 */
+	unsigned int bar, pba_bar;	/* of the table, of the pending bits */
+	uint32_t table_off, pba_off;	/* in them, multiples of 8 */
 };
 
 struct pci_dev {

@@ -149,16 +149,19 @@ unsigned int pci_add_msix(struct pci_dev *dev, unsigned int off,
 			  const struct pci_msix_place *place)
 {
 	const struct pci_bar *bar = &dev->bar[place->bar];
+	const struct pci_bar *pba_bar = &dev->bar[place->pba_bar];
 	unsigned int n = dev->state->n_msix;
 	uint8_t *block = (uint8_t *)dev->state + dev->state->msix_off;
 
-	assert(n && place->bar < PCI_N_BARS);
+	assert(n && max_of(place->bar, place->pba_bar) < PCI_N_BARS);
 	assert(bar->kind == PCI_BAR_MEM32 || bar->kind == PCI_BAR_MEM64);
+	assert(pba_bar->kind == PCI_BAR_MEM32 ||
+	       pba_bar->kind == PCI_BAR_MEM64);
 	assert(!((place->table_off | place->pba_off) & 7) &&
 	       range_within(place->table_off, msix_table_size(n), bar->size) &&
-	       range_within(place->pba_off, msix_pba_size(n), bar->size) &&
-	       !ranges_overlap(place->table_off, msix_table_size(n),
-			       place->pba_off, msix_pba_size(n)));
+	       range_within(place->pba_off, msix_pba_size(n), pba_bar->size));
+	assert(bar != pba_bar || !ranges_overlap(place->table_off, msix_table_size(n),
+					 place->pba_off, msix_pba_size(n)));
 	off = pci_add_cap(dev, PCI_CAP_ID_MSIX, off, MSIX_LEN);
 	dev->msix_cap = (uint16_t)off;
 	dev->msix_place = *place;
@@ -167,7 +170,7 @@ unsigned int pci_add_msix(struct pci_dev *dev, unsigned int off,
 	le32_store(dev->reset_val + off + PCI_MSIX_TABLE,
 		   place->table_off | place->bar);
 	le32_store(dev->reset_val + off + PCI_MSIX_PBA,
-		   place->pba_off | place->bar);
+		   place->pba_off | place->pba_bar);
 	le16_store(dev->writable + off + PCI_MSIX_FLAGS,
 		   PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 	msix_reset(&dev->msix);

@@ -17,6 +17,7 @@
 int irq_init(struct irq *irq)
 {
 	*irq = (struct irq){ .vm_fd = -1 };
+	pthread_mutex_init(&irq->lock, NULL);
 	irq->msi = calloc(IRQ_N_MSI, sizeof(*irq->msi));
 	return irq->msi ? 0 : -ENOMEM;
 }
@@ -25,6 +26,7 @@ void irq_fini(struct irq *irq)
 {
 	free(irq->msi);
 	irq->msi = NULL;
+	pthread_mutex_destroy(&irq->lock);
 }
 
 static void add_msi(struct kvm_irq_routing *table, unsigned int gsi,
@@ -49,7 +51,8 @@ static void add_pin(struct kvm_irq_routing *table, unsigned int gsi,
 	};
 }
 
-int irq_commit(struct irq *irq)
+/* Hand the routing table to KVM; with irq->lock held. */
+static int commit(struct irq *irq)
 {
 	struct kvm_irq_routing *table;
 	int err = 0;
@@ -67,7 +70,7 @@ int irq_commit(struct irq *irq)
 		if (i != IRQ_PIT_GSI)
 			add_pin(table, i, KVM_IRQCHIP_IOAPIC,
 				i == 0 ? IRQ_PIT_GSI : i);
-	for (unsigned int i = 0; i < irq->n_msi; i++)
+	for (unsigned int i = 0; i < IRQ_N_MSI; i++)
 		if (irq->msi[i].used)
 			add_msi(table, IRQ_MSI_BASE + i, &irq->msi[i]);
 	if (ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, table) < 0)
@@ -85,7 +88,7 @@ int irq_create_chips(struct irq *irq, int vm_fd)
 	if (ioctl(vm_fd, KVM_CREATE_IRQCHIP) < 0 ||
 	    ioctl(vm_fd, KVM_CREATE_PIT2, &pit) < 0)
 		return -errno;
-	return irq_commit(irq);
+	return commit(irq);
 }
 
 void irq_remove_chips(struct irq *irq)
@@ -156,22 +159,6 @@ void irq_intx_route(struct irq *irq, struct irq_intx *intx, int gsi)
 		log_limited(LOG_WARN, "INTx on GSI %d not resampled", gsi);
 }
 
-int irq_msi_alloc(struct irq *irq, unsigned int n)
-{
-	unsigned int first = irq->n_msi;
-
-	if (n > IRQ_N_MSI - first)
-		return -ENOSPC;
-	irq->n_msi += n;
-	return (int)(IRQ_MSI_BASE + first);
-}
-
-void irq_msi_set(struct irq *irq, unsigned int gsi, uint64_t addr,
-		 uint32_t data)
-{
-	irq->msi[gsi - IRQ_MSI_BASE] = (struct irq_msi){ addr, data, true };
-}
-
 void irq_msi_send(struct irq *irq, uint64_t addr, uint32_t data)
 {
 	struct kvm_msi msi = {
@@ -184,7 +171,7 @@ void irq_msi_send(struct irq *irq, uint64_t addr, uint32_t data)
 		(void)ioctl(irq->vm_fd, KVM_SIGNAL_MSI, &msi);
 }
 
-int irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on)
+static int msi_irqfd(struct irq *irq, int fd, unsigned int gsi, bool on)
 {
 	struct kvm_irqfd irqfd = {
 		.fd = (uint32_t)fd, .gsi = gsi,
@@ -192,4 +179,40 @@ int irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on)
 	};
 
 	return ioctl(irq->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
+int irq_msi_connect(struct irq *irq, int fd, uint64_t addr, uint32_t data)
+{
+	unsigned int i = 0;
+	int err = -ENOSPC;
+
+	pthread_mutex_lock(&irq->lock);
+	while (i < IRQ_N_MSI && irq->msi[i].used)
+		i++;
+	if (i < IRQ_N_MSI) {
+		irq->msi[i] = (struct irq_msi){ addr, data, true };
+		err = commit(irq);
+		if (!err)
+			err = msi_irqfd(irq, fd, IRQ_MSI_BASE + i, true);
+		/* One bad route would spoil the whole table. */
+		if (err)
+			irq->msi[i].used = false;
+	}
+	pthread_mutex_unlock(&irq->lock);
+	return err ? err : (int)(IRQ_MSI_BASE + i);
+}
+
+void irq_msi_disconnect(struct irq *irq, int fd, int gsi)
+{
+	unsigned int i = (unsigned int)gsi - IRQ_MSI_BASE;
+	int err = msi_irqfd(irq, fd, (unsigned int)gsi, false);
+
+	if (err)
+		log_limited(LOG_ERR, "GSI %d keeps its eventfd: %s", gsi,
+			    strerror(-err));
+	/* The route stays in KVM's table until the next takes its place: no
+	 * one can reach it. */
+	pthread_mutex_lock(&irq->lock);
+	irq->msi[i].used = false;
+	pthread_mutex_unlock(&irq->lock);
 }

@@ -6,8 +6,8 @@
  *	GSI 0-15	ISA interrupts, at the PICs and the I/O APIC alike; the
  *			PIT's IRQ 0 is the I/O APIC's input 2
  *	GSI 16-23	I/O APIC only; INTx pins of the pcie board
- *	GSI 24...	message signalled interrupts, one for each vector of a
- *			NIC that has such
+ *	GSI 24...	message signalled interrupts, one for each vector that
+ *			its guest has unmasked
  *
  * INTx is level triggered.  A NIC's server raises it by one eventfd (a KVM
  * irqfd) and is asked by another (the resamplefd), once the guest has ended the
@@ -15,11 +15,12 @@
  * PIRQ inputs on three IRQs make them.
  *
  * Threads: set-up before the vCPUs run; irq_intx_route() by whoever holds the
- * PCI lock; irq_set() by any.
+ * PCI lock; irq_set() and those for messages by any.
  */
 #ifndef VMM_IRQ_H
 #define VMM_IRQ_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "base/util.h"
@@ -33,7 +34,7 @@ enum {
 	IRQ_N_ISA = 16,
 	IRQ_N_IOAPIC = 24,
 	IRQ_MSI_BASE = 24,	/* first GSI for MSI */
-	IRQ_N_MSI = 512,
+	IRQ_N_MSI = 2048,
 	IRQ_NO_GSI = -1,
 
 	/* The reset control register, PIIX3 CF9h. */
@@ -49,8 +50,8 @@ struct irq_msi {
 
 struct irq {
 	int vm_fd;		/* KVM's; -1: none at the moment */
+	pthread_mutex_t lock;	/* of msi, and of KVM's routing table */
 	struct irq_msi *msi;	/* IRQ_N_MSI of them, from IRQ_MSI_BASE on */
-	unsigned int n_msi;	/* GSIs given out */
 };
 
 /* One INTx pin of a NIC. */
@@ -83,20 +84,21 @@ void irq_intx_fini(struct irq_intx *intx);
  */
 void irq_intx_route(struct irq *irq, struct irq_intx *intx, int gsi);
 
-/** irq_msi_alloc() - @n GSIs in a row; the first, or -ENOSPC */
-int must_check irq_msi_alloc(struct irq *irq, unsigned int n);
-
-/** irq_msi_set() - the message of a GSI from irq_msi_alloc(); then commit */
-void irq_msi_set(struct irq *irq, unsigned int gsi, uint64_t addr,
-		 uint32_t data);
-
 /** irq_msi_send() - carry out a message once, without a GSI */
 void irq_msi_send(struct irq *irq, uint64_t addr, uint32_t data);
 
-/** irq_msi_fd() - let @fd signal that GSI, or no longer */
-int must_check irq_msi_fd(struct irq *irq, unsigned int gsi, int fd, bool on);
+/**
+ * irq_msi_connect() - from now on @fd, an eventfd, sends this message
+ *
+ * What is in its counter already is sent at once.
+ *
+ * Return: the GSI that was taken for it; -ENOSPC: there are no more;
+ * -EINVAL: KVM knows no such message.
+ */
+int must_check irq_msi_connect(struct irq *irq, int fd, uint64_t addr,
+			       uint32_t data);
 
-/** irq_commit() - hand the routing table to KVM */
-int must_check irq_commit(struct irq *irq);
+/** irq_msi_disconnect() - @fd's counter counts up, and the GSI is free */
+void irq_msi_disconnect(struct irq *irq, int fd, int gsi);
 
 #endif

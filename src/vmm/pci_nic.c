@@ -35,8 +35,11 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
 {
 	struct pci_nic_bar *bar = opaque;
 	uint64_t val = 0;
-	int err = vfu_client_read(bar->nic->client, bar->idx, off, &val, len);
+	int err;
 
+	if (nic_msi_bar_read(&bar->nic->msi, bar->idx, off, len, &val))
+		return val;
+	err = vfu_client_read(bar->nic->client, bar->idx, off, &val, len);
 	if (!err)
 		return val;
 	check_gone(bar->nic, err);
@@ -49,6 +52,8 @@ static void bar_write(void *opaque, uint64_t off, unsigned int len,
 	struct pci_nic_bar *bar = opaque;
 	bool posted = bar->what.kind != PCI_BAR_IO;
 
+	if (nic_msi_bar_write(&bar->nic->msi, bar->idx, off, len, val))
+		return;
 	check_gone(bar->nic, vfu_client_write(bar->nic->client, bar->idx, off,
 					      &val, len, posted));
 }
@@ -81,7 +86,7 @@ static int config_put(struct pci_nic *nic, unsigned int off, uint32_t val,
 /* Where a BAR is, from the header; 0: nowhere. */
 static uint64_t bar_address(const struct pci_nic_bar *bar)
 {
-	const uint8_t *header = bar->nic->header;
+	const uint8_t *header = bar->nic->config;
 	uint16_t command = le16_load(header + PCI_COMMAND);
 	uint32_t reg = le32_load(header + bar_reg(bar->idx));
 	uint64_t addr;
@@ -129,23 +134,24 @@ static void nic_map(struct pci_function *fn)
 	}
 }
 
-/* The server may have taken less than was written: ask.  Mapping all BARs anew
- * is spared where none has moved. */
-static void read_header(struct pci_nic *nic)
+/* The server may have taken less than was written, or more have come of it:
+ * ask.  Mapping all BARs anew is spared where none has moved. */
+static void read_config(struct pci_nic *nic)
 {
 	uint64_t before[PCI_N_BARS + 1];
-	uint8_t header[PCI_NIC_HEADER_LEN];
+	uint8_t config[PCI_CONFIG_SIZE];
 	bool moved = false;
 
-	if (config_get(nic, 0, header, sizeof(header)))
+	if (config_get(nic, 0, config, sizeof(config)))
 		return;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		before[i] = bar_address(&nic->bar[i]);
-	memcpy(nic->header, header, sizeof(header));
+	memcpy(nic->config, config, sizeof(config));
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		moved = moved || before[i] != bar_address(&nic->bar[i]);
 	if (moved)
 		pci_host_map(nic->host);
+	nic_msi_config(&nic->msi, nic->config);
 }
 
 static uint32_t nic_config_read(struct pci_function *fn, unsigned int off,
@@ -170,8 +176,9 @@ static void nic_config_write(struct pci_function *fn, unsigned int off,
 		return;
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS) ||
-	    ranges_overlap(off, len, PCI_ROM_ADDRESS, 4))
-		read_header(nic);
+	    ranges_overlap(off, len, PCI_ROM_ADDRESS, 4) ||
+	    off >= PCI_STD_HEADER_SIZEOF)
+		read_config(nic);
 }
 
 static const struct pci_bar *nic_bar(struct pci_function *fn, unsigned int idx)
@@ -194,6 +201,7 @@ static int nic_reset(struct pci_function *fn)
 	struct pci_nic *nic = nic_of(fn);
 	int err = vfu_client_reset(nic->client);
 
+	nic_msi_reset(&nic->msi);
 	check_gone(nic, err);
 	if (err == -ENOTCONN)
 		return 0;
@@ -201,7 +209,7 @@ static int nic_reset(struct pci_function *fn)
 		log_err("NIC %s (%s): reset: %s", nic->id, nic->path,
 			strerror(-err));
 	else
-		read_header(nic);
+		read_config(nic);
 	return err;
 }
 
@@ -221,7 +229,7 @@ static int find_bars(struct pci_nic *nic, const char *where)
 		struct pci_nic_bar *bar = &nic->bar[i];
 		const struct vfu_region *region =
 			vfu_client_region(nic->client, i);
-		uint32_t reg = le32_load(nic->header + bar_reg(i));
+		uint32_t reg = le32_load(nic->config + bar_reg(i));
 		char name[BUS_NAME_MAX];
 
 		bar->nic = nic;
@@ -267,7 +275,7 @@ static int give_memory(struct pci_nic *nic, const struct vm_memory *mem)
 
 static int give_intx(struct pci_nic *nic)
 {
-	uint8_t pin = nic->header[PCI_INTERRUPT_PIN];
+	uint8_t pin = nic->config[PCI_INTERRUPT_PIN];
 	int err;
 
 	if (!vfu_client_irqs(nic->client, VFIO_PCI_INTX_IRQ_INDEX) ||
@@ -302,13 +310,16 @@ static int set_up(struct pci_nic *nic, const char *where,
 	nic->config_size = (uint32_t)min_of((uint64_t)PCI_CONFIG_EXT_SIZE,
 		vfu_client_region(nic->client,
 				  VFIO_PCI_CONFIG_REGION_INDEX)->size);
-	err = config_get(nic, 0, nic->header, sizeof(nic->header));
+	err = config_get(nic, 0, nic->config, sizeof(nic->config));
 	if (!err)
 		err = find_bars(nic, where);
 	if (!err)
 		err = give_memory(nic, mem);
 	if (!err)
 		err = give_intx(nic);
+	if (!err)
+		err = nic_msi_init(&nic->msi, nic->client, nic->irq, nic->id,
+				   nic->config);
 	if (err)
 		log_err("NIC %s: its server refused to be set up: %s",
 			nic->path, strerror(-err));
@@ -344,6 +355,7 @@ void pci_nic_destroy(struct pci_nic *nic)
 {
 	if (!nic)
 		return;
+	nic_msi_fini(&nic->msi);
 	vfu_client_close(nic->client);
 	irq_intx_fini(&nic->intx);
 	free(nic->path);
@@ -354,4 +366,5 @@ void pci_nic_unroute(struct pci_nic *nic)
 {
 	if (nic->pin)
 		irq_intx_route(nic->irq, &nic->intx, IRQ_NO_GSI);
+	nic_msi_unroute(&nic->msi);
 }

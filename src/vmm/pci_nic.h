@@ -24,11 +24,12 @@
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
+#include "vmm/nic_msi.h"
 #include "vmm/pci_host.h"
 
 struct vfu_client;
 
-enum { PCI_NIC_HEADER_LEN = 0x40, PCI_NIC_NAME_MAX = 64 };
+enum { PCI_NIC_NAME_MAX = 64 };
 
 /* One BAR, or the ROM. */
 struct pci_nic_bar {
@@ -47,10 +48,10 @@ struct pci_nic {
 	char id[PCI_NIC_NAME_MAX];	/* what people call it */
 	bool gone;			/* the server's end has been told */
 	uint32_t config_size;		/* bytes of config space */
-	uint8_t header[PCI_NIC_HEADER_LEN];	/* of its config space, as last
-						 * read */
+	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
 	unsigned int pin;		/* 1: INTA#; 0: it has none */
 	struct irq_intx intx;
+	struct nic_msi msi;
 	struct pci_nic_bar bar[PCI_N_BARS + 1];
 };
 

@@ -98,3 +98,36 @@ def test_reset_resets_the_cards(server):
         assert 'UP' not in vm.check('ip link show eth0').split('>')[0]
         vm.start_exec('poweroff', '-f')
         assert vm.wait() == 0
+
+
+def test_msi(tmp_path):
+    """Stock drivers of this card use INTx: its MSI capability is programmed by
+    hand, with a vector that nobody has, which the kernel complains about."""
+    capability, vector = 0xf0, 0xe0
+    path = str(tmp_path / 'full')
+    process = subprocess.Popen([PROGRAM, 'serve', '--port',
+                                f'vfio-user:{path},model=e1000,caps=full'])
+    try:
+        while not os.path.exists(path):
+            assert process.poll() is None
+            time.sleep(0.05)
+        with Machine('--nic', f'vfio-user:{path},slot=3') as vm:
+            vm.wait_agent()
+            lspci = vm.check('lspci -vv -s 00:03.0')
+            assert '[dc] Power Management version 2' in lspci
+            assert '[f0] MSI: Enable- Count=1/1 Maskable- 64bit+' in lspci
+            vm.check('ip link set eth0 up; sleep 1')
+            vm.check(f'setpci -s 00:03.0 {capability + 4:x}.l=fee00000 '
+                     f'{capability + 8:x}.l=0 {capability + 12:x}.w='
+                     f'{vector:x} {capability + 2:x}.w=81')
+            before = interrupts(vm, 11)[0]
+            # Causes an interrupt: the link goes, and comes.
+            vm.check('ethtool -r eth0; sleep 1')
+            assert f'0.{vector} No irq handler for vector' in vm.check('dmesg')
+            assert interrupts(vm, 11)[0] == before
+            vm.check(f'setpci -s 00:03.0 {capability + 2:x}.w=80')
+            vm.check('ethtool -r eth0; sleep 1')
+            assert interrupts(vm, 11)[0] > before
+    finally:
+        process.kill()
+        process.wait()

@@ -27,7 +27,8 @@
  * - What the chip would do to memory that is not there (stop, or hang the bus)
  *   is a counted drop.
  *
- * Absent: packet buffer memory (0x10000 on), MSI, power management.
+ * Absent: packet buffer memory (0x10000 on); MSI and power management unless
+ * asked for (see e1000_pci.c).
  *
  * Reading order: e1000_regs.h, this file, e1000_reg.c, e1000_irq.c,
  * e1000_phy.c, e1000_tx.c, e1000_rx.c, e1000_stats.c, e1000_pci.c.

@@ -3,8 +3,9 @@
  * 82540EM: identity, BARs, creation; the tables by which a host (struct
  * pci_dev_ops) and the switch (struct port_ops) reach the rest.
  *
- * The personality is what QEMU shows of this chip: no capability list, cache
- * line size and latency timer read-only and 0.
+ * There are two personalities.  By default it is what QEMU shows of this chip:
+ * no capability list, cache line size and latency timer read-only and 0.  With
+ * caps=full it has power management and MSI as the chip (8254x manual, 4.1).
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -149,6 +150,28 @@ static const struct port_ops e1000_port_ops = {
 	.destroy = port_destroy,
 };
 
+enum {
+	PM_CAP = 0xdc, MSI_CAP = 0xf0,	/* where the chip has them */
+	MIN_GNT = 0xff,			/* it bursts as long as it may */
+	/* PME# from D0 and D3; device specific initialization; version 2. */
+	PMC = 0xc800 | PCI_PM_CAP_DSI | 2,
+	/* Values are 0.1 W, for the data register that stays 0. */
+	PM_DATA_SCALE = 1 << 13,
+};
+
+static void add_caps(struct pci_dev *pci)
+{
+	unsigned int ctrl = pci_add_pm(pci, PM_CAP, PMC, false) + PCI_PM_CTRL;
+
+	le16_store(pci->reset_val + ctrl, PM_DATA_SCALE);
+	le16_store(pci->writable + ctrl, PCI_PM_CTRL_STATE_MASK |
+		   PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_DATA_SEL_MASK);
+	pci_add_msi(pci, MSI_CAP, 1, false);
+	le16_store(pci->reset_val + PCI_STATUS, PCI_STATUS_CAP_LIST |
+		   PCI_STATUS_66MHZ | PCI_STATUS_DEVSEL_MEDIUM);
+	pci->reset_val[PCI_MIN_GNT] = MIN_GNT;
+}
+
 static int create(const struct nic_params *params, struct nic *nic)
 {
 	struct e1000 *dev = calloc(1, sizeof(*dev));
@@ -161,8 +184,12 @@ static int create(const struct nic_params *params, struct nic *nic)
 			   bars, PCI_CONFIG_SIZE);
 	if (err)
 		goto err_free;
-	dev->pci.writable[PCI_CACHE_LINE_SIZE] = 0;
-	dev->pci.writable[PCI_LATENCY_TIMER] = 0;
+	if (params->full_caps) {
+		add_caps(&dev->pci);
+	} else {
+		dev->pci.writable[PCI_CACHE_LINE_SIZE] = 0;
+		dev->pci.writable[PCI_LATENCY_TIMER] = 0;
+	}
 
 	dev->worker = params->worker;
 	dev->state = (struct e1000_state *)dev->pci.state->model;

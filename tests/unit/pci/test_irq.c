@@ -70,7 +70,9 @@ static const struct pci_ident ident = {
 static const struct pci_bar bars[PCI_N_BARS + 1] = {
 	[MSIX_BAR] = { PCI_BAR_MEM64, true, 0x2000 },
 };
-static const struct pci_msix_place place = { MSIX_BAR, TABLE, PBA };
+static const struct pci_msix_place place = {
+	MSIX_BAR, MSIX_BAR, TABLE, PBA,
+};
 
 static struct pci_dev dev;
 

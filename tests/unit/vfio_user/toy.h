@@ -94,7 +94,7 @@ static int toy_init(struct toy *toy)
 		[TOY_MSIX_BAR] = { PCI_BAR_MEM64, true, TOY_BAR_SIZE },
 	};
 	static const struct pci_msix_place place = {
-		TOY_MSIX_BAR, TOY_TABLE, TOY_PBA,
+		TOY_MSIX_BAR, TOY_MSIX_BAR, TOY_TABLE, TOY_PBA,
 	};
 	int err;
 

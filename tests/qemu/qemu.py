@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU as the VMM of our cards: its vfio-user client (QEMU >= 10.1).
+
+    with Qemu(server.nic('a')) as vm:
+        vm.wait_agent()
+        out = vm.check('ip link')
+
+The machine is emulated throughout (TCG), so that this needs no KVM; the guest
+is the one of tests/guest, and so is its agent.
+"""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TREE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TREE / 'tests' / 'guest'))
+
+from machine import GUEST, PROGRAM, Agent  # noqa: E402
+from netserver import Peer  # noqa: E402, F401
+
+QEMU = os.environ.get('BACKPLANE_QEMU', str(TREE / 'build' / 'qemu' /
+                                            'qemu-system-x86_64'))
+MEMORY = '192M'
+BOOT_SECONDS = 120
+EXEC_SECONDS = 60
+
+
+def why_no_qemu():
+    """What keeps this host from running such a QEMU; '' if nothing does."""
+    if not os.access(QEMU, os.X_OK):
+        return f'{QEMU} is not there (tools/kvm-host.d/mk-qemu build/qemu)'
+    if not (GUEST / 'initrd').exists():
+        return f'{GUEST} has no guest image (make guest-image)'
+    devices = subprocess.run([QEMU, '-device', 'vfio-user-pci,help'], check=False,
+                             capture_output=True, text=True).stdout
+    if 'vfio-user-pci options' not in devices:
+        return f'{QEMU} has no vfio-user-pci (QEMU >= 10.1 has)'
+    return ''
+
+
+class Qmp:
+    """QEMU's control socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.sock.settimeout(30)
+        self.file = self.sock.makefile('r')
+        self.file.readline()            # the greeting
+        self.call('qmp_capabilities')
+
+    def call(self, command, **arguments):
+        """Its result; events that come first are passed over."""
+        self.sock.sendall(json.dumps(
+            {'execute': command, 'arguments': arguments}).encode())
+        while True:
+            answer = json.loads(self.file.readline())
+            if 'return' in answer or 'error' in answer:
+                assert 'error' not in answer, answer
+                return answer['return']
+
+    def wait_event(self, name):
+        while json.loads(self.file.readline()).get('event') != name:
+            pass
+
+
+class Qemu:
+    """A QEMU process with cards of ours; ended with the `with` block."""
+
+    def __init__(self, *cards, board='q35', shared=True, append=(), extra=()):
+        self.dir = tempfile.mkdtemp(prefix='qemu-')
+        self.agent = None
+        machine = [board, 'memory-backend=ram'] if shared else [board]
+        argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
+                '-accel', 'tcg', '-m', MEMORY,
+                '-M', ','.join(machine),
+                '-object',
+                f'memory-backend-memfd,id=ram,size={MEMORY},share=on',
+                '-kernel', str(GUEST / 'vmlinux'),
+                '-initrd', str(GUEST / 'initrd'),
+                '-append', ' '.join(['console=ttyS0 quiet', *append]),
+                '-serial', 'file:' + self.path('console'),
+                '-serial', f'unix:{self.path("agent")},server,nowait',
+                '-qmp', f'unix:{self.path("qmp")},server,nowait', *extra]
+        for card in cards:
+            argv += ['-device', json.dumps(card)]
+        self.log = open(self.path('log'), 'wb')
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def text(self, name):
+        """What it has written so far: `console` or `log`."""
+        try:
+            with open(self.path(name), encoding='utf-8',
+                      errors='replace') as file:
+                return file.read()
+        except FileNotFoundError:
+            return ''
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if exception[0]:
+            print('--- console ---', self.text('console'),
+                  '--- qemu ---', self.text('log'), sep='\n')
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill(self):
+        """As by kill -9."""
+        if self.agent:
+            self.agent.close()
+            self.agent = None
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def _connect(self, make, name, deadline):
+        while True:
+            try:
+                return make(self.path(name))
+            except OSError:
+                if self.process.poll() is not None:
+                    raise EOFError('QEMU has ended: ' +
+                                   self.text('log')) from None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def qmp(self):
+        return self._connect(Qmp, 'qmp', time.monotonic() + 10)
+
+    def wait_agent(self, seconds=BOOT_SECONDS):
+        """Wait until commands can be run."""
+        deadline = time.monotonic() + seconds
+        if self.agent:
+            self.agent.close()
+        self.agent = self._connect(Agent, 'agent', deadline)
+        self.agent.wait_ready(deadline - time.monotonic())
+
+    def exec(self, *argv, seconds=EXEC_SECONDS):
+        """Run a command in the guest: a shell's if it is one string."""
+        if len(argv) == 1:
+            argv = ('sh', '-c', argv[0])
+        return self.agent.exec(argv, seconds)
+
+    def check(self, *argv, **keywords):
+        """The output of a command that has to succeed."""
+        status, out, err = self.exec(*argv, **keywords)
+        assert status == 0, f'{argv}: status {status}: {out}{err}'
+        return out
+
+    def start(self, *argv):
+        """Start a command that does not come back."""
+        self.agent.send(2, 0x7fff, b''.join(a.encode() + b'\0' for a in argv))
+
+
+class Server:
+    """`backplane serve` with an e1000 per name, and a stream port `peer`."""
+
+    def __init__(self, *names, extra=()):
+        self.dir = tempfile.mkdtemp(prefix='server-')
+        self.names = names
+        self.log = open(self.path('log'), 'wb')
+        self.args = ['--port', 'stream:' + self.path('peer'), *extra]
+        for name in names:
+            self.args += ['--port', f'vfio-user:{self.path(name)},'
+                          f'model=e1000,mac={self.mac(name)}']
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Once more, if it has ended."""
+        start = len(self.text())
+        self.process = subprocess.Popen([PROGRAM, 'serve', *self.args],
+                                        stderr=self.log)
+        deadline = time.monotonic() + 20
+        while 'serving' not in self.text()[start:]:
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def text(self):
+        with open(self.path('log'), encoding='utf-8') as log:
+            return log.read()
+
+    def mac(self, name):
+        return f'52:54:00:00:00:{self.names.index(name):02x}'
+
+    def nic(self, name, **properties):
+        """What QEMU is told to have the port as its card."""
+        return {'driver': 'vfio-user-pci', 'id': name,
+                'socket': {'type': 'unix', 'path': self.path(name)},
+                **properties}
+
+    def address(self, name, address):
+        """What the guest's init is told of the card's address."""
+        return f'backplane.net={self.mac(name)}={address}'
+
+    def count_fds(self):
+        return len(os.listdir(f'/proc/{self.process.pid}/fd'))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if exception[0]:
+            print('--- server ---', self.text(), sep='\n')
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        log = self.text()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        if not exception[0]:
+            assert status == 0, log
+            assert 'Sanitizer' not in log and 'runtime error' not in log, log
