@@ -49,7 +49,6 @@ struct pci_bridge {
 	bool leaving;			/* and asked to go */
 	bool spare_io;			/* empty, and to have a window of
 					 * ports: pci_setup()'s choice */
-	bool event;			/* the guest has been told of one */
 	int line_gsi;			/* that its INTx pin drives;
 					 * IRQ_NO_GSI: it is low */
 };

@@ -353,7 +353,7 @@ static void listen(void)
 {
 	assert_int_equal(pci_setup(&host), 0);
 	out(0, PORT0, MSI + PCI_MSI_ADDRESS_LO, 4, 0xfee01004);
-	out(0, PORT0, MSI + PCI_MSI_DATA_32, 2, 0x4031);
+	out(0, PORT0, MSI + PCI_MSI_DATA_64, 2, 0x4031);
 	out(0, PORT0, MSI + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_ENABLE);
 	out(0, PORT0, SLTCTL, 2, EVENTS_ON | INDICATORS_ON);
 	out(0, PORT0, SLTSTA, 2, 0xffff);
