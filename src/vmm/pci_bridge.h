@@ -47,8 +47,8 @@ struct pci_bridge {
 	unsigned int number;		/* of its slot, for people; from 1 */
 	bool present;			/* a card is plugged in */
 	bool leaving;			/* and asked to go */
-	bool spare_io;			/* empty, and to have a window of
-					 * ports: pci_setup()'s choice */
+	bool has_io;			/* to have a window of ports:
+					 * pci_setup()'s choice */
 	int line_gsi;			/* that its INTx pin drives;
 					 * IRQ_NO_GSI: it is low */
 };
