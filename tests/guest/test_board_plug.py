@@ -50,7 +50,7 @@ def test_plug_without_msi_and_resets():
     with Server('a', 'b') as server, Peer(server):
         api = server.path('api')
         with Machine('--board', 'pcie', '--spare-ports', '1', '--api', api,
-                     '--append', 'pci=nomsi') as vm:
+                     '--append', 'pcie_pme=nomsi') as vm:
             cards = Cards(vm, api)
             vm.wait_agent()
             assert cards.ids() == []
