@@ -94,10 +94,8 @@ static int raw_zero(struct block *block, uint64_t off, uint64_t len,
 		       (off_t)off, (off_t)len))
 		return 0;
 	while (len && !err) {
-		struct iovec iov = {
-			(void *)zeroes, min_of(len, (uint64_t)sizeof(zeroes)),
-		};
-		uint64_t part = iov.iov_len;
+		uint64_t part = min_of(len, (uint64_t)sizeof(zeroes));
+		struct iovec iov = { (void *)zeroes, part };
 
 		err = transfer(fd, &iov, 1, off, pwritev);
 		off += part;

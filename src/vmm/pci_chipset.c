@@ -62,7 +62,8 @@ static const struct board_chips boards[N_VM_BOARDS] = {
 		.chip = {
 			{ PCI_DEVFN(0, 0), {
 				.vendor = 0x8086, .device = 0x1237,
-				.class_code = 0x060000, .revision = 0x02 } },
+				.class_code = 0x060000, .revision = 0x02 },
+			  { { 0 } } },
 			{ PCI_DEVFN(1, 0), {
 				.vendor = 0x8086, .device = 0x7000,
 				.class_code = 0x060100, .header_type = 0x80 },

@@ -32,6 +32,7 @@ enum {
 	WAIT_US = 5000000, POLL_US = 200,
 	DESC_NEXT = 1, DESC_WRITE = 2,
 	VERSION_1 = BIT(0),		/* of feature word 1 */
+	NEEDS_RESET = 64,
 	RUNNING = 1 | 2 | 4,		/* ACKNOWLEDGE, DRIVER, DRIVER_OK */
 };
 
@@ -196,7 +197,8 @@ static void descriptor(unsigned int i, uint64_t gpa, uint32_t len,
 }
 
 /* One request, from making it available to its status; -1: none comes. */
-static int request(uint32_t type, uint64_t sector, uint32_t len, bool device_writes)
+static int request(uint32_t type, uint64_t sector, uint32_t len,
+		   bool device_writes)
 {
 	uint8_t *avail = at(avail_gpa()), *used = at(used_gpa);
 	uint16_t idx = le16_load(avail + 2);
@@ -419,7 +421,7 @@ static void test_no_memory_there(void **state)
 	out(VIRTIO_PCI_COMMON_Q_DESCLO, 8, 0xfffffffff000);
 	out(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
-	assert_true(in(VIRTIO_PCI_COMMON_STATUS, 1) & 64);	/* NEEDS_RESET */
+	assert_true(in(VIRTIO_PCI_COMMON_STATUS, 1) & NEEDS_RESET);
 	start_modern();
 	memset(at(AVAIL), 0, 4);
 	memset(at(USED), 0, 4);
