@@ -39,7 +39,7 @@ _backplane()
 			$(_backplane_names ports)" ;;
 		detach) words="--pull --no-wait --lab --help
 			$(_backplane_names machines) $(_backplane_names ports)" ;;
-		show) words="ports networks macs verdicts stats nics worker --lab
+		show) words="ports devices networks macs verdicts stats nics worker --lab
 			--json --help" ;;
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
 		lab) words="validate schema api" ;;

@@ -14,6 +14,7 @@
 #include "port/stream.h"
 #include "port/tap.h"
 #include "proto/eth.h"
+#include "vhost_user/vhost_user.h"
 
 static const struct {
 	const char *prefix;	/* before the colon */
@@ -26,11 +27,14 @@ static const struct {
 		"tap interface NAME of this host, created if need be" },
 	[PORT_STREAM] = { "stream", "stream:PATH | stream:fd=N",
 		"QEMU's -netdev stream: listen on PATH, or use socket N" },
+	[PORT_VHOST_USER] = { "vhost-user", "vhost-user:PATH",
+		"virtio queues for a VMM's vhost-user netdev, on socket PATH" },
 };
 
 /* One option after the comma. */
 struct option_key {
 	const char *key;
+	bool bare;		/* stands alone, without a value */
 	const char *help;
 	unsigned int kinds;	/* BIT(enum port_kind) where it makes sense */
 	int (*set)(struct port_spec *spec, const char *value);
@@ -81,18 +85,48 @@ static int set_link(struct port_spec *spec, const char *value)
 	return spec->link_down || !strcmp(value, "up") ? 0 : -EINVAL;
 }
 
+static int set_server(struct port_spec *spec, const char *value)
+{
+	spec->client = false;
+	return 0;
+}
+
+static int set_client(struct port_spec *spec, const char *value)
+{
+	spec->client = true;
+	return 0;
+}
+
+static int set_queues(struct port_spec *spec, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (end == value || *end || !n || n > PORT_QUEUES_MAX)
+		return -EINVAL;
+	spec->queues = (unsigned int)n;
+	return 0;
+}
+
+#define ALL_KINDS (BIT(N_PORT_KINDS) - 1)
+
 static const struct option_key keys[] = {
-	{ "model", "NIC model, e.g. e1000", BIT(PORT_VFIO_USER), set_model },
-	{ "mac", "unicast MAC address, like 52:54:00:12:34:56",
+	{ "model", false, "NIC model, e.g. e1000", BIT(PORT_VFIO_USER), set_model },
+	{ "mac", false, "unicast MAC address, like 52:54:00:12:34:56",
 	  BIT(PORT_VFIO_USER), set_mac },
-	{ "crc", "exact or any: the FCS bytes a driver keeps",
+	{ "crc", false, "exact or any: the FCS bytes a driver keeps",
 	  BIT(PORT_VFIO_USER), set_crc },
-	{ "caps", "qemu or full: capabilities as QEMU's model, as the chip",
+	{ "caps", false, "qemu or full: capabilities as QEMU's model, as the chip",
 	  BIT(PORT_VFIO_USER), set_caps },
-	{ "name", "name of the port, without '/'",
-	  BIT(PORT_VFIO_USER) | BIT(PORT_TAP) | BIT(PORT_STREAM), set_name },
-	{ "link", "up or down, to start with",
-	  BIT(PORT_VFIO_USER) | BIT(PORT_TAP) | BIT(PORT_STREAM), set_link },
+	{ "server", true, "listen on PATH (this is the default)",
+	  BIT(PORT_VHOST_USER), set_server },
+	{ "client", true, "connect to PATH, again and again",
+	  BIT(PORT_VHOST_USER), set_client },
+	{ "queues", false, "queue pairs at most, 1 to 16 (default 16)",
+	  BIT(PORT_VHOST_USER), set_queues },
+	{ "name", false, "name of the port, without '/'", ALL_KINDS,
+	  set_name },
+	{ "link", false, "up or down, to start with", ALL_KINDS, set_link },
 };
 
 void port_spec_help(FILE *out)
@@ -112,16 +146,18 @@ static int set_option(struct port_spec *spec, const char *text, char *option)
 {
 	char *value = strchr(option, '=');
 
-	if (!value) {
-		log_err("port %s: '%s' is not KEY=VALUE", text, option);
-		return -EINVAL;
-	}
-	*value++ = '\0';
+	if (value)
+		*value++ = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		if (strcmp(option, keys[i].key))
 			continue;
 		if (!(keys[i].kinds & BIT(spec->kind)))
 			break;
+		if (!value != keys[i].bare) {
+			log_err(keys[i].bare ? "port %s: '%s' has no value" :
+				"port %s: '%s' is not KEY=VALUE", text, option);
+			return -EINVAL;
+		}
 		if (keys[i].set(spec, value) < 0) {
 			log_err("port %s: %s=%s: expected %s", text, option,
 				value, keys[i].help);
@@ -169,7 +205,7 @@ static int parse_kind(struct port_spec *spec, const char *text, char *head)
 			if (!strcmp(head, kinds[spec->kind].prefix))
 				return set_where(spec, text, where);
 	}
-	log_err("port %s: expected vfio-user:PATH, tap:NAME or stream:PATH",
+	log_err("port %s: expected vfio-user:PATH, vhost-user:PATH, tap:NAME or stream:PATH",
 		text);
 	return -EINVAL;
 }
@@ -263,6 +299,15 @@ int port_spec_create(const struct port_spec *spec, const char *text,
 	case PORT_STREAM:
 		ret = stream_port_create(name, spec->fd < 0 ? spec->where :
 					 NULL, spec->fd, server->worker, &port);
+		break;
+	case PORT_VHOST_USER:
+		ret = vhost_user_create(&(struct vhost_user_config) {
+			.name = name,
+			.path = spec->where,
+			.worker = server->worker,
+			.client = spec->client,
+			.n_pairs = spec->queues,
+		}, &port);
 		break;
 	default:
 		ret = -EINVAL;

@@ -18,6 +18,7 @@ enum port_kind {
 	PORT_VFIO_USER,		/* a NIC model on a vfio-user socket */
 	PORT_TAP,		/* a tap interface of this host */
 	PORT_STREAM,		/* QEMU's -netdev stream framing */
+	PORT_VHOST_USER,	/* virtqueues of a vhost-user front-end */
 	N_PORT_KINDS,
 };
 
@@ -29,6 +30,9 @@ struct port_spec {
 	char name[64];		/* of the port; "": made from `where` */
 	uint8_t mac[6];		/* zero: the server chooses */
 	bool exact_crc;		/* crc=exact */
+	bool client;		/* vhost-user: connect, do not listen */
+	unsigned int queues;	/* vhost-user: queue pairs; 0: as many as it
+				 * can have */
 	bool full_caps;		/* caps=full */
 	bool link_down;		/* link=down: starts with its cable out */
 };

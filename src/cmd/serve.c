@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/sched.h"
 #include "base/time.h"
 #include "cmd/cmd.h"
 #include "cmd/port_spec.h"
@@ -27,6 +28,7 @@
 #include "mem/dma_syscalls.h"
 #include "port/port_syscalls.h"
 #include "vfio_user/server_syscalls.h"
+#include "vhost_user/vhost_user_syscalls.h"
 
 enum {
 	SPECS_MAX = NIC_SERVER_PORTS_MAX,
@@ -238,7 +240,8 @@ static int enter_sandbox(void)
 {
 	static const struct syscall_list *const lists[] = {
 		&worker_syscalls, &dma_syscalls, &port_syscalls,
-		&vfu_server_syscalls, &api_syscalls, NULL,
+		&vfu_server_syscalls, &vhost_user_syscalls, &api_syscalls,
+		NULL,
 	};
 	int ret = sandbox_filter(lists);
 
@@ -309,6 +312,7 @@ int cmd_serve(int argc, char **argv)
 			return EXIT_ERROR;
 		}
 	}
+	sched_be_patient();
 	ret = dma_init();
 	if (!ret)
 		ret = nic_server_init(&server, lab ? lab->name : "serve",

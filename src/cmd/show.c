@@ -44,6 +44,25 @@ static void print_ports(json_t *reply, const char *name unused)
 	cli_print(&table);
 }
 
+/* What has happened at least once. */
+static void print_devices(json_t *reply, const char *name unused)
+{
+	struct cli_table table = { .right = { [3] = true } };
+	json_t *port, *row;
+	size_t i, j;
+
+	cli_row(&table, "PORT", "KIND", "COUNTER", "VALUE", "MEANING", NULL);
+	json_array_foreach(json_object_get(reply, "ports"), i, port)
+		json_array_foreach(json_object_get(port, "device"), j, row)
+			if (cli_number(row, "value"))
+				cli_row(&table, cli_text(port, "name"),
+					cli_text(port, "kind"),
+					cli_text(row, "counter"),
+					number(row, "value"),
+					cli_text(row, "meaning"), NULL);
+	cli_print(&table);
+}
+
 static void print_networks(json_t *reply, const char *name unused)
 {
 	struct cli_table table = { 0 };
@@ -158,6 +177,8 @@ static const struct view {
 } views[] = {
 	{ "ports", OF_NOTHING, "/v1/ports", print_ports,
 	  "ports: network, link, frames and bytes" },
+	{ "devices", OF_NOTHING, "/v1/ports", print_devices,
+	  "what NICs count: doorbells, interrupts, drops and so on" },
 	{ "networks", OF_NOTHING, "/v1/networks", print_networks,
 	  "networks and the ports on them" },
 	{ "macs", OF_NETWORK, "/v1/networks/%s/macs", print_macs,

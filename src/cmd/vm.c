@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/sched.h"
 #include "cmd/cmd.h"
 #include "ctl/guest_image.h"
 #include "ctl/vm_api.h"
@@ -379,6 +380,7 @@ int cmd_vm(int argc, char **argv)
 	if (status >= 0)
 		return status;
 	set_signals();
+	sched_be_patient();
 	if (!add_defaults(&o) || vm_create(&o.config, &running_vm))
 		return EXIT_ERROR;
 	/* A signal that came before there was a machine to stop. */

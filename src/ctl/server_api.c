@@ -99,6 +99,19 @@ static json_t *vfu_json(const struct vfu_server_stats *s)
 	return o;
 }
 
+/* What only this kind of port counts.  Counters can be read from any thread. */
+static json_t *device_json(const struct port *port)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < port->ops->n_counters; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s}",
+			"counter", port->ops->counters[i].name,
+			"value", counter_json(&port->counters[i]),
+			"meaning", port->ops->counters[i].what));
+	return list;
+}
+
 static json_t *port_json(const struct server_port *p,
 			 const struct port_view *v)
 {
@@ -121,6 +134,8 @@ static json_t *port_json(const struct server_port *p,
 		json_object_set_new(o, "vfio_user", vfu_json(&v->vfu));
 	}
 	json_object_set_new(o, "counters", stats_json(&v->stats));
+	if (p->port->counters)
+		json_object_set_new(o, "device", device_json(p->port));
 	return o;
 }
 

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sched.h"
 #include "base/time.h"
 #include "loop/worker_syscalls.h"
 
@@ -73,15 +73,6 @@ static bool wake_ready(struct watch *watch, uint32_t events)
 	return true;
 }
 
-/* With one processor, whoever is polled for cannot run meanwhile. */
-static bool polling_pays(void)
-{
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ||
-	       CPU_COUNT(&cpus) > 1;
-}
-
 struct worker *worker_create(const char *name, uint64_t poll_ns)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -89,7 +80,7 @@ struct worker *worker_create(const char *name, uint64_t poll_ns)
 	if (!w)
 		return NULL;
 	strncpy(w->name, name, sizeof(w->name) - 1);
-	w->poll_ns = polling_pays() ? poll_ns : 0;
+	w->poll_ns = sched_alone() ? 0 : poll_ns;
 	list_init(&w->pollers);
 	list_init(&w->hot);
 	list_init(&w->timers);

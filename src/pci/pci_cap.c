@@ -160,8 +160,9 @@ unsigned int pci_add_msix(struct pci_dev *dev, unsigned int off,
 	assert(!((place->table_off | place->pba_off) & 7) &&
 	       range_within(place->table_off, msix_table_size(n), bar->size) &&
 	       range_within(place->pba_off, msix_pba_size(n), pba_bar->size));
-	assert(bar != pba_bar || !ranges_overlap(place->table_off, msix_table_size(n),
-					 place->pba_off, msix_pba_size(n)));
+	assert(bar != pba_bar ||
+	       !ranges_overlap(place->table_off, msix_table_size(n),
+			       place->pba_off, msix_pba_size(n)));
 	off = pci_add_cap(dev, PCI_CAP_ID_MSIX, off, MSIX_LEN);
 	dev->msix_cap = (uint16_t)off;
 	dev->msix_place = *place;

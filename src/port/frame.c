@@ -22,8 +22,9 @@ struct frame *batch_next(struct frame_batch *batch)
 	return frame;
 }
 
-int batch_fill(struct frame_batch *batch, struct frame *frame,
-	       const struct iovec *iov, unsigned int n_iov, uint32_t len)
+int batch_fill_behind(struct frame_batch *batch, struct frame *frame,
+		      const struct iovec *iov, unsigned int n_iov,
+		      uint32_t skip, uint32_t len)
 {
 	struct iovec *segs = &batch->segs[batch->n_segs];
 	uint32_t hdr_len = min_of(len, (uint32_t)FRAME_HDR_MAX);
@@ -33,17 +34,22 @@ int batch_fill(struct frame_batch *batch, struct frame *frame,
 	if (len < FRAME_LEN_MIN || len > FRAME_LEN_MAX)
 		return -EMSGSIZE;
 	for (; left && n_iov; iov++, n_iov--) {
-		uint32_t piece = (uint32_t)min_of(iov->iov_len, (size_t)left);
+		uint32_t skip_here = (uint32_t)min_of(iov->iov_len,
+						      (size_t)skip);
+		uint8_t *base = (uint8_t *)iov->iov_base + skip_here;
+		uint32_t piece = (uint32_t)min_of(iov->iov_len - skip_here,
+						  (size_t)left);
 		uint32_t head = min_of(piece, hdr_left);
 
-		memcpy(frame->hdr + (hdr_len - hdr_left), iov->iov_base, head);
+		skip -= skip_here;
+		memcpy(frame->hdr + (hdr_len - hdr_left), base, head);
 		hdr_left -= head;
 		left -= piece;
 		if (piece == head)
 			continue;
 		if (n == FRAME_SEGS_MAX)
 			return -E2BIG;
-		segs[n].iov_base = (uint8_t *)iov->iov_base + head;
+		segs[n].iov_base = base + head;
 		segs[n].iov_len = piece - head;
 		n++;
 	}

@@ -95,18 +95,28 @@ struct frame_batch {
 struct frame *batch_next(struct frame_batch *batch);
 
 /**
- * batch_fill() - describe the frame's bytes, given as pieces
+ * batch_fill(), batch_fill_behind() - describe a frame's bytes, given as pieces
  * @iov: the pieces, in order, where they lie; copied from, then referred to
- * @len: bytes in them, FRAME_LEN_MIN to FRAME_LEN_MAX
+ * @skip: bytes at their beginning that are not the frame's
+ * @len: bytes after those, FRAME_LEN_MIN to FRAME_LEN_MAX
  *
  * Copies the first FRAME_HDR_MAX bytes (once) and lists the rest.  An 802.1Q
  * tag in the bytes is *not* taken out here; see frame_pop_vlan().
  *
  * Return: 0, or -EMSGSIZE (too short, too long), -E2BIG (too many pieces).
  */
-int must_check batch_fill(struct frame_batch *batch, struct frame *frame,
-			  const struct iovec *iov, unsigned int n_iov,
-			  uint32_t len);
+int must_check batch_fill_behind(struct frame_batch *batch,
+				 struct frame *frame, const struct iovec *iov,
+				 unsigned int n_iov, uint32_t skip,
+				 uint32_t len);
+
+static inline int must_check batch_fill(struct frame_batch *batch,
+					struct frame *frame,
+					const struct iovec *iov,
+					unsigned int n_iov, uint32_t len)
+{
+	return batch_fill_behind(batch, frame, iov, n_iov, 0, len);
+}
 
 /** batch_commit() - the frame of batch_next() is complete: n grows by one */
 void batch_commit(struct frame_batch *batch, struct frame *frame);

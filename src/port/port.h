@@ -57,9 +57,19 @@ struct port_caps {
 	bool vlan;		/* takes the tag beside the bytes */
 };
 
+/* A counter that only one kind of port has, for `show`. */
+struct port_counter {
+	const char *name;	/* as in the API */
+	const char *what;	/* one line */
+};
+
 struct port_ops {
 	/* What kind of port, for `show`: "e1000", "tap". */
 	const char *kind;
+	/* Counters of this kind, whose values lie at port.counters; NULL:
+	 * none. */
+	const struct port_counter *counters;
+	unsigned int n_counters;
 
 	/**
 	 * tx_burst - take frames from the guest
@@ -156,6 +166,7 @@ struct port {
 	uint8_t mac[6];		/* of the NIC behind it; zero: many or unknown*/
 	bool link_up;		/* the operator's cable */
 	struct port_caps caps;	/* may change only while stopped */
+	const counter *counters; /* ops->n_counters values, or NULL */
 	unsigned int n_queues;
 	unsigned int n_rx;	/* of them, the first so many receive */
 	struct port_queue queues[PORT_QUEUES_MAX];

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ARP for IPv4 over Ethernet (RFC 826).
+ * ARP for IPv4 over Ethernet (RFC 826), and RARP, which looks the same (903).
  */
 #ifndef PROTO_ARP_H
 #define PROTO_ARP_H
 
 #include "proto/eth.h"
 
-enum arp_op { ARP_REQUEST = 1, ARP_REPLY = 2 };
+enum arp_op { ARP_REQUEST = 1, ARP_REPLY = 2, RARP_REQUEST = 3 };
+
+enum { ARP_HW_ETHER = 1 };
 
 struct arp_hdr {
 	be16 hw_type;		/* 1: Ethernet */

@@ -24,6 +24,7 @@ enum {
 enum eth_type {
 	ETH_TYPE_IP4 = 0x0800,
 	ETH_TYPE_ARP = 0x0806,
+	ETH_TYPE_RARP = 0x8035,
 	ETH_TYPE_VLAN = 0x8100,	/* 802.1Q customer tag */
 	ETH_TYPE_IP6 = 0x86dd,
 	ETH_TYPE_QINQ = 0x88a8,	/* 802.1ad service tag */

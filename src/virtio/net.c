@@ -157,7 +157,7 @@ static const struct port_ops net_port_ops = {
 
 /* ---- what has been negotiated ---- */
 
-void net_set_active(struct virtio_net *net, unsigned int n)
+void virtio_net_set_pairs(struct virtio_net *net, unsigned int n)
 {
 	net->n_active = n;
 	net->port.n_rx = n;
@@ -288,6 +288,7 @@ int virtio_net_queue_start(struct virtio_net *net, unsigned int idx,
 		return ret;
 	vq->idx = idx;
 	vq->enabled = true;
+	vq->polled = false;
 	vq->said_broken = false;
 	vq->n_held = 0;
 	if (vq == &net->ctrl)
@@ -328,6 +329,14 @@ void virtio_net_queue_enable(struct virtio_net *net, unsigned int idx,
 
 	if (vq)
 		vq->enabled = on;
+}
+
+void virtio_net_queue_poll(struct virtio_net *net, unsigned int idx, bool on)
+{
+	struct virtio_net_vq *vq = vq_at(net, idx);
+
+	if (vq)
+		vq->polled = on;
 }
 
 bool virtio_net_queue_started(const struct virtio_net *net, unsigned int idx)
@@ -389,7 +398,7 @@ void virtio_net_reset(struct virtio_net *net)
 	/* As the drivers expect it: all is received until they say otherwise
 	 * (5.1.6.5.1.1 leaves it open). */
 	net->filter.promisc = true;
-	net_set_active(net, 1);
+	virtio_net_set_pairs(net, 1);
 	net_set_offloads(net, 0);
 }
 

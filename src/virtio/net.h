@@ -39,8 +39,6 @@ struct virtio_net;
 
 /* What the transport does for the device. */
 struct virtio_net_ops {
-	/* What kind of port, for `show`. */
-	const char *kind;
 	/** call - tell the driver that virtqueue @vq has used buffers */
 	void (*call)(struct virtio_net *net, unsigned int vq);
 	/** config_changed - and that the configuration has changed; NULL: the
@@ -88,6 +86,7 @@ struct virtio_net_vq {
 	unsigned int idx;	/* as virtio numbers them */
 	struct vring ring;
 	bool enabled;		/* else: nothing received, sent is discarded */
+	bool polled;		/* nobody kicks: the worker must not sleep */
 	bool said_broken;	/* ops->broken has been called */
 	uint32_t n_held;	/* packets since the last call, held back */
 	struct timer coal;	/* then it is due */
@@ -195,6 +194,14 @@ bool virtio_net_queue_stop(struct virtio_net *net, unsigned int vq,
 /** virtio_net_queue_enable() - a started queue that is not enabled receives
  * nothing, and what it sends is discarded */
 void virtio_net_queue_enable(struct virtio_net *net, unsigned int vq, bool on);
+
+/** virtio_net_queue_poll() - a started queue for whose kicks there is no
+ * descriptor keeps the worker from sleeping */
+void virtio_net_queue_poll(struct virtio_net *net, unsigned int vq, bool on);
+
+/** virtio_net_set_pairs() - the first @n pairs are in use, 1 to n_pairs; for
+ * transports whose driver does not say so by the control queue */
+void virtio_net_set_pairs(struct virtio_net *net, unsigned int n);
 
 /** virtio_net_queue_started() - is it? */
 bool virtio_net_queue_started(const struct virtio_net *net, unsigned int vq);

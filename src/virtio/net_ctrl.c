@@ -65,9 +65,10 @@ static bool mac_table_set(struct virtio_net *net, uint8_t cmd,
 {
 	struct virtio_net_filter f = net->filter;
 	uint32_t n = take_table(data, len, f.uni, &f.n_uni, &f.uni_overflow);
+	uint32_t m = n ? take_table(data + n, len - n, f.multi, &f.n_multi,
+				    &f.multi_overflow) : 0;
 
-	if (!n || take_table(data + n, len - n, f.multi, &f.n_multi,
-			     &f.multi_overflow) != len - n)
+	if (!m || n + m != len)
 		return false;
 	net->filter = f;
 	return true;
@@ -111,7 +112,7 @@ static bool pairs_set(struct virtio_net *net, uint8_t cmd,
 		return false;
 	/* Steering by the number of queues, from now on (5.1.6.5.5). */
 	net->rss.steer = false;
-	net_set_active(net, n);
+	virtio_net_set_pairs(net, n);
 	return true;
 }
 
@@ -158,7 +159,7 @@ static bool rss_config(struct virtio_net *net, uint8_t cmd,
 	if (!le16_load(tail) || le16_load(tail) > net->n_pairs)
 		return false;
 	net->rss = rss;
-	net_set_active(net, net->n_pairs);
+	virtio_net_set_pairs(net, net->n_pairs);
 	return true;
 }
 
@@ -236,21 +237,20 @@ static bool run(struct virtio_net *net, const struct virtio_net_ctrl_hdr *hdr,
 }
 
 /* One command; returns the bytes written: the answer, if there is room. */
-static uint32_t serve(struct virtio_net *net, struct vring_chain *chain)
+static uint32_t serve(struct virtio_net *net, const struct vring_chain *chain)
 {
 	static _Thread_local uint8_t data[DATA_MAX];
-	struct iovec *iov = chain->iov, *answer = &chain->iov[chain->n_out];
-	uint16_t n_iov = chain->n_out;
+	const struct iovec *answer = &chain->iov[chain->n_out];
 	struct virtio_net_ctrl_hdr hdr;
 	bool ok = false;
 	uint32_t len;
 
 	counter_add(&net->counters.ctrl, 1);
 	if (chain->out_len >= sizeof(hdr)) {
-		iov_take(&iov, &n_iov, &hdr, sizeof(hdr));
+		vring_chain_read(chain, 0, &hdr, sizeof(hdr));
 		len = chain->out_len - (uint32_t)sizeof(hdr);
 		if (len <= sizeof(data)) {
-			iov_take(&iov, &n_iov, data, len);
+			vring_chain_read(chain, sizeof(hdr), data, len);
 			ok = run(net, &hdr, data, len);
 		}
 	}
@@ -265,17 +265,14 @@ static uint32_t serve(struct virtio_net *net, struct vring_chain *chain)
 /* Armed all the time; what comes after the last look kicks. */
 void net_ctrl_run(struct virtio_net *net)
 {
-	static _Thread_local struct vring_batch batch;
 	struct vring *ring = &net->ctrl.ring;
 
-	vring_rewind(ring);
 	/* A driver that never stops sending commands gets a queue's worth a
 	 * kick; it has kicked again by then. */
 	for (unsigned int i = 0; i < ring->size; i++) {
-		if (!vring_fetch(ring, &batch, 1))
+		if (!vring_fetch(ring, 1))
 			break;
-		vring_use(ring, &batch.chain[0],
-			  serve(net, &batch.chain[0]));
+		vring_use(ring, serve(net, vring_chain(ring, 0)));
 		vq_flush(&net->ctrl);
 		vring_arm(ring);
 	}

@@ -7,6 +7,8 @@
 
 #include "virtio/net.h"
 
+enum { CACHE_LINE = 64 };
+
 static inline struct virtio_net *net_of(struct port *port)
 {
 	return container_of(port, struct virtio_net, port);
@@ -34,9 +36,6 @@ void vq_flush(struct virtio_net_vq *vq);
 
 /** vq_check() - tell the transport of a ring found broken */
 void vq_check(struct virtio_net_vq *vq);
-
-/** net_set_active() - the first @n pairs are in use, 1 to n_pairs */
-void net_set_active(struct virtio_net *net, unsigned int n);
 
 /** net_set_offloads() - what the driver takes, as GUEST_ feature bits */
 void net_set_offloads(struct virtio_net *net, uint64_t features);

@@ -15,11 +15,9 @@ enum {
 	PREFETCH_AHEAD = 2,
 	/* And how much of a frame: longer ones the hardware sees coming. */
 	PREFETCH_LEN = 1536,
-	CACHE_LINE = 64,
+	/* Of buffers that no frame is known for: header and smallest frame. */
+	LOOK_AHEAD_LEN = 2 * CACHE_LINE,
 };
-
-/* The chains of one call; a frame takes [first, next). */
-static _Thread_local struct vring_batch chains;
 
 /* A place in the buffers of a frame. */
 struct sink {
@@ -45,7 +43,7 @@ static void sink_put(struct sink *sink, const void *src, size_t len)
 		}
 		iov = &chain->iov[sink->i_iov];
 		n = min_of(len, iov->iov_len - sink->off);
-		memcpy((uint8_t *)iov->iov_base + sink->off, from, n);
+		memmove((uint8_t *)iov->iov_base + sink->off, from, n);
 		from += n;
 		len -= n;
 		sink->off += n;
@@ -56,63 +54,52 @@ static void sink_put(struct sink *sink, const void *src, size_t len)
 	}
 }
 
-/* How far fetching and using has got within `chains`. */
-struct cursor {
-	unsigned int first;	/* chain not used yet */
-	unsigned int end;	/* of the frame at hand: behind its last */
-};
-
 enum gather {
-	GATHER_OK,		/* [first, end) hold the frame */
-	GATHER_BAD,		/* the last of [first, end) is bad */
+	GATHER_OK,		/* the chains hold the frame */
+	GATHER_BAD,		/* the last one is bad */
 	GATHER_NONE,		/* not enough buffers yet */
 	GATHER_NO_FIT,		/* the frame is too long for what there is */
 };
 
-static enum gather gather(const struct virtio_net *net, struct cursor *c,
-			  uint32_t len)
+/* How many of the chains at hand a frame of @len bytes takes. */
+static enum gather gather(const struct virtio_net_vq *vq, uint32_t len,
+			  unsigned int *n_chains)
 {
+	unsigned int n = vring_n_ahead(&vq->ring);
 	uint64_t room = 0;
 
-	for (c->end = c->first; c->end < chains.n;) {
-		const struct vring_chain *chain = &chains.chain[c->end++];
+	for (*n_chains = 0; *n_chains < n;) {
+		const struct vring_chain *chain = vring_chain(&vq->ring,
+							      (*n_chains)++);
 
 		if (unlikely(chain->bad || !chain->in_len))
 			return GATHER_BAD;
 		room += chain->in_len;
 		if (likely(room >= len))
 			return GATHER_OK;
-		if (!net->mergeable)
+		if (!vq->net->mergeable)
 			return GATHER_NO_FIT;
 	}
-	return GATHER_NONE;
+	return n == VRING_AHEAD_MAX ? GATHER_NO_FIT : GATHER_NONE;
 }
 
-/* The same, reading more of the ring if what has been fetched is too little;
- * chains that are bad are given back on the way. */
-static enum gather gather_frame(struct virtio_net_vq *vq, struct cursor *c,
-				uint32_t len)
+/* The same, fetching more if what is at hand is too little; chains that are bad
+ * are given back on the way. */
+static enum gather gather_frame(struct virtio_net_vq *vq, uint32_t len,
+				unsigned int *n_chains)
 {
 	for (;;) {
-		enum gather ret = gather(vq->net, c, len);
-		unsigned int had = chains.n - c->first;
+		enum gather ret = gather(vq, len, n_chains);
+		unsigned int had = vring_n_ahead(&vq->ring);
 
-		if (likely(ret == GATHER_OK))
-			return ret;
 		if (ret == GATHER_BAD) {
-			for (; c->first < c->end; c->first++)
-				vring_use(&vq->ring,
-					  &chains.chain[c->first], 0);
+			while ((*n_chains)--)
+				vring_use(&vq->ring, 0);
 			counter_add(&vq->net->counters.rx_bad_chain, 1);
-			continue;
+		} else if (likely(ret != GATHER_NONE) ||
+			   vring_fetch(&vq->ring, VRING_AHEAD_MAX) <= had) {
+			return ret;
 		}
-		if (ret == GATHER_NO_FIT || had == VRING_BATCH_MAX)
-			return GATHER_NO_FIT;
-		vring_rewind(&vq->ring);
-		vring_fetch(&vq->ring, &chains, VRING_BATCH_MAX);
-		c->first = 0;
-		if (chains.n <= had)
-			return GATHER_NONE;
 	}
 }
 
@@ -131,25 +118,26 @@ static void make_header(const struct virtio_net *net,
 	hdr->padding = le16_of(0);
 }
 
+/* A guest may send from where another of its NICs receives: memmove. */
 static void copy_frame(const struct frame *frame, uint8_t *to)
 {
 	memcpy(to, frame->hdr, frame->hdr_len);
 	to += frame->hdr_len;
 	for (unsigned int i = 0; i < frame->n_segs; i++) {
-		memcpy(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
+		memmove(to, frame->segs[i].iov_base, frame->segs[i].iov_len);
 		to += frame->segs[i].iov_len;
 	}
 }
 
 /* Header and frame into the chains gathered; there is room. */
-static void copy_in(const struct virtio_net *net, const struct cursor *c,
+static void copy_in(const struct virtio_net *net,
+		    const struct vring_chain *chain, unsigned int n_chains,
 		    const struct frame *frame)
 {
-	const struct vring_chain *chain = &chains.chain[c->first];
 	const struct iovec *iov = &chain->iov[chain->n_out];
 	struct virtio_net_hdr hdr;
 
-	make_header(net, frame, c->end - c->first, &hdr);
+	make_header(net, frame, n_chains, &hdr);
 	if (likely(iov->iov_len >= net->hdr_len + frame->len)) {
 		memcpy(iov->iov_base, &hdr, net->hdr_len);
 		copy_frame(frame, (uint8_t *)iov->iov_base + net->hdr_len);
@@ -165,17 +153,17 @@ static void copy_in(const struct virtio_net *net, const struct cursor *c,
 }
 
 /* One frame; false: no room. */
-static bool receive(struct virtio_net_vq *vq, struct cursor *c,
-		    const struct frame *frame)
+static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 {
 	struct virtio_net *net = vq->net;
 	uint32_t left = net->hdr_len + frame->len;
+	unsigned int n_chains;
 
 	if (net->filters && !net_wants(net, frame)) {
 		counter_add(&net->counters.rx_filtered, 1);
 		return true;
 	}
-	switch (gather_frame(vq, c, left)) {
+	switch (gather_frame(vq, left, &n_chains)) {
 	case GATHER_OK:
 		break;
 	case GATHER_NO_FIT:
@@ -184,70 +172,92 @@ static bool receive(struct virtio_net_vq *vq, struct cursor *c,
 	default:
 		return false;
 	}
-	copy_in(net, c, frame);
-	for (; c->first < c->end; c->first++) {
-		const struct vring_chain *chain = &chains.chain[c->first];
-		uint32_t n = min_of(left, chain->in_len);
+	copy_in(net, vring_chain(&vq->ring, 0), n_chains, frame);
+	while (n_chains--) {
+		uint32_t n = min_of(left, vring_chain(&vq->ring, 0)->in_len);
 
-		vring_use(&vq->ring, chain, n);
+		vring_use(&vq->ring, n);
 		left -= n;
 	}
 	return true;
 }
 
-/* Ask for the payload of a frame and for the buffer it will likely go to. */
-static void prefetch(const struct virtio_net *net, const struct frame *frame,
-		     unsigned int i_chain)
+static void prefetch_lines(const uint8_t *p, size_t len)
 {
-	uint32_t len = min_of(frame->len + net->hdr_len,
+	for (size_t off = 0; off < len; off += CACHE_LINE)
+		__builtin_prefetch(p + off);
+}
+
+static void prefetch_lines_to_write(const uint8_t *p, size_t len)
+{
+	for (size_t off = 0; off < len; off += CACHE_LINE)
+		__builtin_prefetch(p + off, 1);
+}
+
+/* Ask for the payload of the frame that comes PREFETCH_AHEAD frames from now,
+ * and for the buffer it will likely go to. */
+static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame)
+{
+	uint32_t len = min_of(frame->len + vq->net->hdr_len,
 			      (uint32_t)PREFETCH_LEN);
 
-	if (i_chain < chains.n && chains.chain[i_chain].n_in) {
-		const struct vring_chain *chain = &chains.chain[i_chain];
-		const struct iovec *iov = &chain->iov[chain->n_out];
-		const uint8_t *to = iov->iov_base;
-		size_t n = min_of(iov->iov_len, (size_t)len);
+	if (PREFETCH_AHEAD < vring_n_ahead(&vq->ring)) {
+		const struct vring_chain *chain = vring_chain(&vq->ring,
+							      PREFETCH_AHEAD);
 
-		for (size_t off = 0; off < n; off += CACHE_LINE)
-			__builtin_prefetch(to + off, 1);
+		if (chain->n_in)
+			prefetch_lines_to_write(
+				chain->iov[chain->n_out].iov_base,
+				min_of(chain->iov[chain->n_out].iov_len,
+				       (size_t)len));
 	}
-	if (frame->n_segs) {
-		const uint8_t *from = frame->segs[0].iov_base;
-		size_t n = min_of(frame->segs[0].iov_len, (size_t)len);
-
-		for (size_t off = 0; off < n; off += CACHE_LINE)
-			__builtin_prefetch(from + off);
-	}
+	if (frame->n_segs)
+		prefetch_lines(frame->segs[0].iov_base,
+			       min_of(frame->segs[0].iov_len, (size_t)len));
 }
 
 unsigned int net_rx_burst(struct port_queue *queue,
 			  struct frame *const *frames, unsigned int n)
 {
 	struct virtio_net_vq *vq = rx_vq(queue);
-	const struct virtio_net *net = vq->net;
-	struct cursor c = { 0 };
 	unsigned int i;
 
 	if (!vring_ready(&vq->ring) || !vq->enabled) {
 		counter_add(&queue->stats.rx_link_down, n);
 		return n;
 	}
-	vring_rewind(&vq->ring);
-	vring_fetch(&vq->ring, &chains, n);
-	for (i = 0; i < min_of(n, (unsigned int)PREFETCH_AHEAD); i++)
-		prefetch(net, frames[i], i);
+	vring_fetch(&vq->ring, n);
 	for (i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
-			prefetch(net, frames[i + PREFETCH_AHEAD],
-				 c.first + PREFETCH_AHEAD);
-		if (!receive(vq, &c, frames[i]))
+			prefetch(vq, frames[i + PREFETCH_AHEAD]);
+		if (!receive(vq, frames[i]))
 			break;
 	}
 	vq_check(vq);
 	return i;
 }
 
+/* With the frames delivered, have the next buffers ready. */
+static void look_ahead(struct vring *ring)
+{
+	unsigned int had = vring_n_ahead(ring);
+	unsigned int n = vring_fetch(ring, BATCH_MAX);
+
+	for (unsigned int i = had; i < n; i++) {
+		const struct vring_chain *chain = vring_chain(ring, i);
+		const struct iovec *iov = &chain->iov[chain->n_out];
+
+		if (chain->n_in)
+			prefetch_lines_to_write(iov->iov_base,
+						min_of(iov->iov_len,
+						       (size_t)LOOK_AHEAD_LEN));
+	}
+}
+
 void net_rx_flush(struct port_queue *queue)
 {
-	vq_flush(rx_vq(queue));
+	struct virtio_net_vq *vq = rx_vq(queue);
+
+	vq_flush(vq);
+	look_ahead(&vq->ring);
 }

@@ -10,6 +10,7 @@
 #include "virtio/net_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* What has become of a chain. */
 enum fate {
@@ -22,8 +23,7 @@ enum fate {
 
 /* The burst under way; tx_done() follows tx_burst() on the same thread. */
 static _Thread_local struct {
-	struct vring_batch chains;
-	uint8_t fate[VRING_BATCH_MAX];	/* enum fate */
+	uint8_t fate[BATCH_MAX];	/* enum fate, of each chain */
 	unsigned int n_used;		/* chains given back */
 } burst;
 
@@ -34,7 +34,7 @@ static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
 	struct virtio_net_counters *counters = &vq->net->counters;
 
 	for (; burst.n_used < end; burst.n_used++) {
-		vring_use(&vq->ring, &burst.chains.chain[burst.n_used], 0);
+		vring_use(&vq->ring, 0);
 		switch (burst.fate[burst.n_used]) {
 		case FATE_FRAME:
 			break;
@@ -59,26 +59,17 @@ static enum fate make_frame(const struct virtio_net *net,
 			    const struct vring_chain *chain,
 			    struct frame_batch *batch, struct frame *frame)
 {
-	struct iovec *iov = chain->iov;
-	uint16_t n_iov = chain->n_out;
 	struct vnet_hdr hdr;
-	uint32_t len;
 
 	if (unlikely(chain->bad || chain->out_len < net->hdr_len))
 		return FATE_BAD_CHAIN;
-	len = chain->out_len - net->hdr_len;
-	if (likely(iov->iov_len >= net->hdr_len)) {
-		memcpy(&hdr, iov->iov_base, sizeof(hdr));
-		iov->iov_base = (uint8_t *)iov->iov_base + net->hdr_len;
-		iov->iov_len -= net->hdr_len;
-	} else {
-		uint8_t rest[VIRTIO_NET_HDR_HASH_LEN];
-
-		iov_take(&iov, &n_iov, &hdr, sizeof(hdr));
-		iov_take(&iov, &n_iov, rest, net->hdr_len -
-			 (uint32_t)sizeof(hdr));
-	}
-	switch (batch_fill(batch, frame, iov, n_iov, len)) {
+	if (likely(chain->iov->iov_len >= sizeof(hdr)))
+		memcpy(&hdr, chain->iov->iov_base, sizeof(hdr));
+	else
+		vring_chain_read(chain, 0, &hdr, sizeof(hdr));
+	switch (batch_fill_behind(batch, frame, chain->iov, chain->n_out,
+				  net->hdr_len,
+				  chain->out_len - net->hdr_len)) {
 	case 0:
 		break;
 	case -EMSGSIZE:
@@ -92,12 +83,13 @@ static enum fate make_frame(const struct virtio_net *net,
 	return FATE_FRAME;
 }
 
-/* The other core has just written these lines: ask for all of them before the
- * first one is needed. */
-static void prefetch_headers(const struct vring_batch *chains)
+/* Ask for the headers of chains [from, end): the guest's core has just written
+ * those lines. */
+static void prefetch_headers(const struct vring *ring, unsigned int from,
+			     unsigned int end)
 {
-	for (unsigned int i = 0; i < chains->n; i++) {
-		const struct vring_chain *chain = &chains->chain[i];
+	for (unsigned int i = from; i < end; i++) {
+		const struct vring_chain *chain = vring_chain(ring, i);
 		const uint8_t *p;
 
 		if (!chain->n_out)
@@ -105,31 +97,44 @@ static void prefetch_headers(const struct vring_batch *chains)
 		p = chain->iov->iov_base;
 		__builtin_prefetch(p);
 		__builtin_prefetch(p + min_of(chain->iov->iov_len,
-					      (size_t)64) - 1);
+					      (size_t)CACHE_LINE) - 1);
 	}
+}
+
+/* While the switch is at work on this burst the lines of the next one come; but
+ * a guest that sends few is not asked twice. */
+static void look_ahead(struct vring *ring)
+{
+	unsigned int had = vring_n_ahead(ring);
+
+	if (had >= BATCH_MAX)
+		prefetch_headers(ring, had, vring_fetch(ring, 2 * BATCH_MAX));
 }
 
 void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 		  bool *worked)
 {
 	struct virtio_net_vq *vq = tx_vq(queue);
-	unsigned int n, i;
+	struct vring *ring = &vq->ring;
+	unsigned int had = vring_n_ahead(ring), n, i;
 
-	vring_rewind(&vq->ring);
-	n = vring_fetch(&vq->ring, &burst.chains, BATCH_MAX);
+	n = vring_fetch(ring, BATCH_MAX);
 	burst.n_used = 0;
 	vq_check(vq);
+	*worked |= vq->polled;
 	if (!n)
 		return;
-	prefetch_headers(&burst.chains);
+	prefetch_headers(ring, had, n);
+	n = min_of(n, (unsigned int)BATCH_MAX);
 	for (i = 0; i < n; i++) {
 		struct frame *frame = batch_next(batch);
 
 		if (!frame)
 			break;
 		burst.fate[i] = !vq->enabled ? FATE_DISABLED :
-			make_frame(vq->net, &burst.chains.chain[i], batch,
-				   frame);
+			make_frame(vq->net, vring_chain(ring, i -
+							burst.n_used),
+				   batch, frame);
 		if (likely(burst.fate[i] == FATE_FRAME)) {
 			frame->cookie = i;
 			batch_commit(batch, frame);
@@ -137,6 +142,7 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 			use_until(queue, vq, i + 1);
 		}
 	}
+	look_ahead(ring);
 	if (burst.n_used) {
 		*worked = true;
 		vq_flush(vq);

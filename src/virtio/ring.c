@@ -5,6 +5,7 @@
 #include "virtio/ring_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 
@@ -18,18 +19,18 @@ bool vring_break(struct vring *ring, const char *why)
 
 /* ---- chains ---- */
 
-struct vring_chain *chain_begin(struct vring_batch *batch)
+struct vring_chain *chain_begin(struct vring_ahead *ahead)
 {
-	struct vring_chain *chain = &batch->chain[batch->n];
+	struct vring_chain *chain = &ahead->chain[ahead->n];
 
-	*chain = (struct vring_chain){ .iov = &batch->iov[batch->n_iov] };
+	*chain = (struct vring_chain){ .iov = &ahead->iov[ahead->n_iov] };
 	return chain;
 }
 
 /* Nothing of a bad chain is looked at any more, but its end has to be found. */
-static void chain_spoil(struct vring_batch *batch, struct vring_chain *chain)
+static void chain_spoil(struct vring_ahead *ahead, struct vring_chain *chain)
 {
-	batch->n_iov = (unsigned int)(chain->iov - batch->iov);
+	ahead->n_iov = (unsigned int)(chain->iov - ahead->iov);
 	chain->bad = true;
 	chain->n_out = chain->n_in = 0;
 	chain->out_len = chain->in_len = 0;
@@ -45,8 +46,8 @@ static int add_pieces(struct vring *ring, struct vring_chain *chain,
 		       VRING_CHAIN_IOV_MAX - n);
 }
 
-bool chain_add(struct vring *ring, struct vring_batch *batch,
-	       struct vring_chain *chain, const struct desc *desc)
+bool chain_add(struct vring *ring, struct vring_chain *chain,
+	       const struct desc *desc)
 {
 	bool in = desc->flags & DESC_WRITE;
 	uint32_t prot = in ? DMA_WRITE : DMA_READ;
@@ -60,7 +61,7 @@ bool chain_add(struct vring *ring, struct vring_batch *batch,
 	if (unlikely(chain->bad || !desc->len))
 		return true;
 	if (unlikely(desc->len > UINT32_MAX - *total)) {
-		chain_spoil(batch, chain);
+		chain_spoil(ring->ahead, chain);
 		return true;
 	}
 	hva = dma_window_at(ring->dma, &ring->window, desc->addr, desc->len,
@@ -70,7 +71,7 @@ bool chain_add(struct vring *ring, struct vring_batch *batch,
 	} else {
 		n = add_pieces(ring, chain, desc, prot);
 		if (n < 0) {
-			chain_spoil(batch, chain);
+			chain_spoil(ring->ahead, chain);
 			return true;
 		}
 	}
@@ -78,7 +79,7 @@ bool chain_add(struct vring *ring, struct vring_batch *batch,
 		chain->n_in += (uint16_t)n;
 	else
 		chain->n_out += (uint16_t)n;
-	batch->n_iov += (unsigned int)n;
+	ring->ahead->n_iov += (unsigned int)n;
 	*total += desc->len;
 	return true;
 }
@@ -104,6 +105,8 @@ bool chain_table(struct vring *ring, struct vring_chain *chain,
 static int map(struct vring *ring)
 {
 	ring->window.len = 0;
+	ring->ahead->first = ring->ahead->n = ring->ahead->n_iov = 0;
+	ring->fetch = ring->avail;
 	return ring->packed ? packed_map(ring) : split_map(ring);
 }
 
@@ -124,6 +127,9 @@ int vring_start(struct vring *ring, const char *name, struct dma_space *dma,
 	if (!ring->size || ring->size > VRING_SIZE_MAX ||
 	    (!ring->packed && !is_power_of_two(ring->size)))
 		return -EINVAL;
+	ring->ahead = malloc(sizeof(*ring->ahead));
+	if (!ring->ahead)
+		return -ENOMEM;
 	ring->dma = dma;
 	ret = map(ring);
 	if (ret < 0) {
@@ -141,6 +147,7 @@ int vring_start(struct vring *ring, const char *name, struct dma_space *dma,
 
 void vring_stop(struct vring *ring)
 {
+	free(ring->ahead);
 	memset(ring, 0, sizeof(*ring));
 }
 
@@ -166,22 +173,48 @@ int vring_remap(struct vring *ring)
 
 /* ---- use ---- */
 
-unsigned int vring_fetch(struct vring *ring, struct vring_batch *batch,
-			 unsigned int max)
+/* What is at hand moves to the front. */
+static void make_room(struct vring_ahead *ahead)
 {
-	batch->n = batch->n_iov = 0;
-	if (unlikely(!vring_ready(ring)))
-		return 0;
-	if (ring->packed)
-		packed_fetch(ring, batch, max);
-	else
-		split_fetch(ring, batch, max);
-	return batch->n;
+	unsigned int n = ahead->n - ahead->first;
+	size_t shift;
+
+	if (!ahead->first)
+		return;
+	shift = n ? (size_t)(ahead->chain[ahead->first].iov - ahead->iov) :
+		ahead->n_iov;
+	memmove(ahead->chain, &ahead->chain[ahead->first],
+		n * sizeof(ahead->chain[0]));
+	memmove(ahead->iov, ahead->iov + shift,
+		(ahead->n_iov - shift) * sizeof(ahead->iov[0]));
+	for (unsigned int i = 0; i < n; i++)
+		ahead->chain[i].iov -= shift;
+	ahead->first = 0;
+	ahead->n = n;
+	ahead->n_iov -= (unsigned int)shift;
 }
 
-void vring_use(struct vring *ring, const struct vring_chain *chain,
-	       uint32_t len)
+unsigned int vring_fetch(struct vring *ring, unsigned int want)
 {
+	unsigned int n = vring_n_ahead(ring);
+
+	if (unlikely(!vring_ready(ring)))
+		return 0;
+	if (n >= want)
+		return n;
+	make_room(ring->ahead);
+	if (ring->packed)
+		packed_fetch(ring, want - n);
+	else
+		split_fetch(ring, want - n);
+	return ring->broken ? 0 : ring->ahead->n;
+}
+
+void vring_use(struct vring *ring, uint32_t len)
+{
+	const struct vring_chain *chain =
+		&ring->ahead->chain[ring->ahead->first++];
+
 	if (ring->packed)
 		packed_use(ring, chain, len);
 	else
@@ -241,21 +274,19 @@ void vring_disarm(struct vring *ring)
 		split_arm(ring, false);
 }
 
-void iov_take(struct iovec **iov, uint16_t *n_iov, void *dst, uint32_t len)
+void vring_chain_read(const struct vring_chain *chain, uint32_t off, void *dst,
+		      uint32_t len)
 {
+	const struct iovec *iov = chain->iov;
 	uint8_t *to = dst;
 
-	while (len) {
-		uint32_t n = (uint32_t)min_of((size_t)len, (*iov)->iov_len);
+	for (; len; iov++) {
+		size_t skip = min_of((size_t)off, iov->iov_len);
+		size_t n = min_of((size_t)len, iov->iov_len - skip);
 
-		memcpy(to, (*iov)->iov_base, n);
+		memcpy(to, (uint8_t *)iov->iov_base + skip, n);
 		to += n;
-		len -= n;
-		(*iov)->iov_base = (uint8_t *)(*iov)->iov_base + n;
-		(*iov)->iov_len -= n;
-		if (!(*iov)->iov_len) {
-			(*iov)++;
-			(*n_iov)--;
-		}
+		len -= (uint32_t)n;
+		off -= (uint32_t)skip;
 	}
 }

@@ -8,13 +8,14 @@
  * copy), works on the bytes, and uses them up, always in the order in which
  * they came (so VIRTIO_F_IN_ORDER costs nothing):
  *
- *   vring_rewind()    fetch from the first chain not used yet
- *   vring_fetch()     a batch of chains; may be called again for the next ones
- *   vring_use()       the oldest chain is done; for as many as are
+ *   vring_fetch()     have so many chains at hand, if there are
+ *   vring_chain()     each of them
+ *   vring_use()       the oldest is done; for as many as are
  *   vring_publish()   once a batch: the driver may see them
  *   vring_wants_call()  is the driver to be interrupted?
  *
- * What was fetched and not used stays with the driver, and is read anew.
+ * Chains that were fetched and not used stay at hand, so that they can be
+ * fetched before they are needed, and their buffers brought into the cache.
  *
  * While the device polls, vring_disarm() asks the driver not to kick.  Before
  * it sleeps: vring_arm(), then look once more.
@@ -26,7 +27,8 @@
  * size for each chain.
  *
  * The transport brings addresses and positions and may change the memory map
- * only between calls; after that it calls vring_remap().
+ * only between calls; after that it calls vring_remap(), which forgets what has
+ * been fetched.
  *
  * Threads: one worker at a time.
  */
@@ -42,10 +44,10 @@ enum {
 	VRING_SIZE_MAX = 32768,		/* 2.7: split; 2.8.10.1: packed */
 	/* Pieces of one chain at most: a 64 KiB frame's, and its header. */
 	VRING_CHAIN_IOV_MAX = 72,
-	/* Chains fetched together. */
-	VRING_BATCH_MAX = 128,
-	/* Pieces for a whole batch; it ends early where they run out. */
-	VRING_BATCH_IOV = 1024,
+	/* Chains at hand at most. */
+	VRING_AHEAD_MAX = 128,
+	/* Pieces for all of them; fewer are fetched where they run out. */
+	VRING_AHEAD_IOV = 1024,
 };
 
 /* What the driver has said about a queue. */
@@ -75,12 +77,13 @@ struct vring_chain {
 	bool bad;		/* to be given back; no pieces */
 };
 
-/* Chains fetched together; private copies of their descriptors. */
-struct vring_batch {
-	unsigned int n;			/* chains in use */
+/* Chains at hand, oldest first; private copies of their descriptors. */
+struct vring_ahead {
+	unsigned int first;		/* the oldest not used */
+	unsigned int n;			/* end of those fetched */
 	unsigned int n_iov;		/* of iov[] in use */
-	struct vring_chain chain[VRING_BATCH_MAX];
-	struct iovec iov[VRING_BATCH_IOV];
+	struct vring_chain chain[VRING_AHEAD_MAX];
+	struct iovec iov[VRING_AHEAD_IOV];
 };
 
 /* A position in a packed ring; in a split ring `idx` counts freely. */
@@ -102,6 +105,7 @@ struct vring {
 	uint8_t *driver;
 	uint8_t *device;
 	struct dma_window window; /* where the last buffer lay */
+	struct vring_ahead *ahead; /* what has been fetched; owned */
 
 	/* Positions. */
 	struct vring_pos fetch;	/* next chain to be fetched */
@@ -123,7 +127,7 @@ struct vring {
  * @state: NULL: a fresh queue
  *
  * Return: 0; -EINVAL (size or alignment no driver may ask for), -EFAULT (the
- * areas are not in the driver's memory); the ring is then not started.
+ * areas are not in the driver's memory), -ENOMEM; the ring is then not started.
  */
 int must_check vring_start(struct vring *ring, const char *name,
 			   struct dma_space *dma,
@@ -145,28 +149,30 @@ static inline bool vring_ready(const struct vring *ring)
 	return ring->dma && !ring->broken;
 }
 
-/** vring_rewind() - fetch what is not used up again from its beginning */
-static inline void vring_rewind(struct vring *ring)
+/** vring_n_ahead() - how many chains are at hand */
+static inline unsigned int vring_n_ahead(const struct vring *ring)
 {
-	ring->fetch = ring->avail;
+	return ring->dma ? ring->ahead->n - ring->ahead->first : 0;
+}
+
+/** vring_chain() - the @i-th of those at hand, below vring_n_ahead() */
+static inline const struct vring_chain *vring_chain(const struct vring *ring,
+						    unsigned int i)
+{
+	return &ring->ahead->chain[ring->ahead->first + i];
 }
 
 /**
- * vring_fetch() - fill @batch with the next chains, at most @max of them
- * @max: up to VRING_BATCH_MAX
+ * vring_fetch() - have @want chains at hand, if the driver has so many
+ * @want: up to VRING_AHEAD_MAX
  *
- * Return: how many; fewer if there are no more, or the pieces run out.
+ * Return: how many are; there may be more than @want.
  */
-unsigned int vring_fetch(struct vring *ring, struct vring_batch *batch,
-			 unsigned int max);
+unsigned int vring_fetch(struct vring *ring, unsigned int want);
 
-/**
- * vring_use() - the oldest chain not used up goes back to the driver
- * @chain: that one, as fetched
- * @len: bytes written into it
- */
-void vring_use(struct vring *ring, const struct vring_chain *chain,
-	       uint32_t len);
+/** vring_use() - the oldest chain at hand goes back to the driver, with @len
+ * bytes written into it */
+void vring_use(struct vring *ring, uint32_t len);
 
 /** vring_publish() - what was used becomes visible, all at once */
 void vring_publish(struct vring *ring);
@@ -179,10 +185,9 @@ bool must_check vring_wants_call(struct vring *ring);
 void vring_arm(struct vring *ring);
 void vring_disarm(struct vring *ring);
 
-/**
- * iov_take() - copy the first bytes of pieces, and step behind them
- * @len: bytes to be copied to @dst; there are as many
- */
-void iov_take(struct iovec **iov, uint16_t *n_iov, void *dst, uint32_t len);
+/** vring_chain_read() - copy bytes [off, off + len) of what @chain has to be
+ * read; there are as many */
+void vring_chain_read(const struct vring_chain *chain, uint32_t off, void *dst,
+		      uint32_t len);
 
 #endif

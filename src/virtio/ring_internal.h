@@ -70,12 +70,19 @@ static inline void word64_set(uint8_t *p, uint64_t v)
 /** vring_break() - the driver broke the rules: @why; always false */
 bool vring_break(struct vring *ring, const char *why);
 
-/** chain_begin() - an empty chain at the end of @batch; room for its pieces */
-struct vring_chain *chain_begin(struct vring_batch *batch);
+/** chain_room() - may one more be fetched, with all pieces it may have? */
+static inline bool chain_room(const struct vring_ahead *ahead)
+{
+	return ahead->n < VRING_AHEAD_MAX &&
+	       VRING_AHEAD_IOV - ahead->n_iov >= VRING_CHAIN_IOV_MAX;
+}
+
+/** chain_begin() - an empty chain behind those at hand */
+struct vring_chain *chain_begin(struct vring_ahead *ahead);
 
 /** chain_add() - one more buffer; false: the ring is broken */
-bool must_check chain_add(struct vring *ring, struct vring_batch *batch,
-			  struct vring_chain *chain, const struct desc *desc);
+bool must_check chain_add(struct vring *ring, struct vring_chain *chain,
+			  const struct desc *desc);
 
 /**
  * chain_table() - where an indirect table lies
@@ -95,11 +102,11 @@ static inline bool event_passed(uint16_t event, uint16_t now, uint16_t old)
 	return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
-/* The two layouts; as their namesakes in ring.h. */
+/* The two layouts; as their namesakes in ring.h, but for fetch: at most @n
+ * more. */
 int split_map(struct vring *ring);
 void split_begin(struct vring *ring, const struct vring_state *state);
-void split_fetch(struct vring *ring, struct vring_batch *batch,
-		 unsigned int max);
+void split_fetch(struct vring *ring, unsigned int n);
 void split_use(struct vring *ring, const struct vring_chain *chain,
 	       uint32_t len);
 void split_publish(struct vring *ring);
@@ -108,8 +115,7 @@ void split_arm(struct vring *ring, bool on);
 
 int packed_map(struct vring *ring);
 void packed_begin(struct vring *ring, const struct vring_state *state);
-void packed_fetch(struct vring *ring, struct vring_batch *batch,
-		  unsigned int max);
+void packed_fetch(struct vring *ring, unsigned int n);
 void packed_use(struct vring *ring, const struct vring_chain *chain,
 		uint32_t len);
 void packed_publish(struct vring *ring);

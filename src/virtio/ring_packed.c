@@ -98,8 +98,8 @@ static struct desc read_desc(const uint8_t *p, uint16_t flags)
 }
 
 /* Tables have no NEXT and no ids: all of their descriptors count (2.8.8). */
-static bool fetch_table(struct vring *r, struct vring_batch *batch,
-			struct vring_chain *chain, const struct desc *head)
+static bool fetch_table(struct vring *r, struct vring_chain *chain,
+			const struct desc *head)
 {
 	uint8_t *table;
 	unsigned int n;
@@ -114,17 +114,16 @@ static bool fetch_table(struct vring *r, struct vring_batch *batch,
 
 		if (desc.flags & DESC_INDIRECT)
 			return vring_break(r, "an indirect table in another");
-		if (!chain_add(r, batch, chain, &desc))
+		if (!chain_add(r, chain, &desc))
 			return false;
 	}
 	return true;
 }
 
 /* The chain that begins with @flags at r->fetch; its id is the last one's. */
-static bool fetch_chain(struct vring *r, struct vring_batch *batch,
-			uint16_t flags)
+static bool fetch_chain(struct vring *r, uint16_t flags)
 {
-	struct vring_chain *chain = chain_begin(batch);
+	struct vring_chain *chain = chain_begin(r->ahead);
 	struct vring_pos pos = r->fetch;
 
 	for (;;) {
@@ -136,9 +135,9 @@ static bool fetch_chain(struct vring *r, struct vring_batch *batch,
 		if (unlikely(flags & DESC_INDIRECT)) {
 			if (chain->n_slots > 1 || flags & DESC_NEXT)
 				return vring_break(r, "an indirect table in a chain");
-			if (!fetch_table(r, batch, chain, &desc))
+			if (!fetch_table(r, chain, &desc))
 				return false;
-		} else if (!chain_add(r, batch, chain, &desc)) {
+		} else if (!chain_add(r, chain, &desc)) {
 			return false;
 		}
 		if (likely(!(flags & DESC_NEXT)))
@@ -159,26 +158,26 @@ static unsigned int n_fetched(const struct vring *r)
 	return (unsigned int)(r->fetch.idx + r->size - r->avail.idx);
 }
 
-void packed_fetch(struct vring *r, struct vring_batch *batch, unsigned int max)
+void packed_fetch(struct vring *r, unsigned int n)
 {
-	while (batch->n < max) {
+	struct vring_ahead *ahead = r->ahead;
+
+	for (; n && chain_room(ahead); n--) {
 		unsigned int before = n_fetched(r);
 		uint16_t flags;
 
-		if (before >= r->size ||
-		    VRING_BATCH_IOV - batch->n_iov < VRING_CHAIN_IOV_MAX)
+		if (before >= r->size)
 			return;
 		/* Acquire: what the flags vouch for is read after them. */
 		flags = word16_acquire(slot(r, r->fetch.idx) + DESC_FLAGS);
-		if (!is_avail(flags, r->fetch.wrap) ||
-		    !fetch_chain(r, batch, flags))
+		if (!is_avail(flags, r->fetch.wrap) || !fetch_chain(r, flags))
 			return;
-		if (unlikely(before + batch->chain[batch->n].n_slots >
+		if (unlikely(before + ahead->chain[ahead->n].n_slots >
 			     r->size)) {
 			vring_break(r, "chains that overlap in the ring");
 			return;
 		}
-		batch->n++;
+		ahead->n++;
 	}
 }
 

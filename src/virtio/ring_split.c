@@ -76,16 +76,15 @@ static struct desc read_desc(const uint8_t *table, unsigned int i)
 }
 
 /* Follow a chain from @desc through a table of @n descriptors. */
-static bool walk(struct vring *r, struct vring_batch *batch,
-		 struct vring_chain *chain, const uint8_t *table,
-		 unsigned int n, struct desc desc)
+static bool walk(struct vring *r, struct vring_chain *chain,
+		 const uint8_t *table, unsigned int n, struct desc desc)
 {
 	for (unsigned int left = n;; left--) {
 		if (!left)
 			return vring_break(r, "a chain longer than its table");
 		if (desc.flags & DESC_INDIRECT)
 			return vring_break(r, "an indirect table in a chain");
-		if (!chain_add(r, batch, chain, &desc))
+		if (!chain_add(r, chain, &desc))
 			return false;
 		if (!(desc.flags & DESC_NEXT))
 			return true;
@@ -95,10 +94,9 @@ static bool walk(struct vring *r, struct vring_batch *batch,
 	}
 }
 
-static bool fetch_chain(struct vring *r, struct vring_batch *batch,
-			uint16_t head)
+static bool fetch_chain(struct vring *r, uint16_t head)
 {
-	struct vring_chain *chain = chain_begin(batch);
+	struct vring_chain *chain = chain_begin(r->ahead);
 	struct desc desc = read_desc(r->desc, head);
 	uint8_t *table = r->desc;
 	unsigned int n = r->size;
@@ -106,7 +104,7 @@ static bool fetch_chain(struct vring *r, struct vring_batch *batch,
 	chain->id = head;
 	chain->n_slots = 1;
 	if (likely(!(desc.flags & (DESC_NEXT | DESC_INDIRECT))))
-		return chain_add(r, batch, chain, &desc);
+		return chain_add(r, chain, &desc);
 	if (desc.flags & DESC_INDIRECT) {
 		if (desc.flags & DESC_NEXT)
 			return vring_break(r, "an indirect table in a chain");
@@ -116,12 +114,12 @@ static bool fetch_chain(struct vring *r, struct vring_batch *batch,
 			return true;
 		desc = read_desc(table, 0);
 	}
-	return walk(r, batch, chain, table, n, desc);
+	return walk(r, chain, table, n, desc);
 }
 
-void split_fetch(struct vring *r, struct vring_batch *batch, unsigned int max)
+void split_fetch(struct vring *r, unsigned int max)
 {
-	uint16_t heads[VRING_BATCH_MAX];
+	uint16_t heads[VRING_AHEAD_MAX];
 	uint16_t mask = r->size - 1;
 	unsigned int n = (uint16_t)(r->seen - r->fetch.idx);
 
@@ -145,12 +143,10 @@ void split_fetch(struct vring *r, struct vring_batch *batch, unsigned int max)
 		}
 		__builtin_prefetch(r->desc + heads[i] * DESC_LEN);
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		if (VRING_BATCH_IOV - batch->n_iov < VRING_CHAIN_IOV_MAX)
+	for (unsigned int i = 0; i < n && chain_room(r->ahead); i++) {
+		if (!fetch_chain(r, heads[i]))
 			break;
-		if (!fetch_chain(r, batch, heads[i]))
-			break;
-		batch->n++;
+		r->ahead->n++;
 		r->fetch.idx++;
 	}
 }

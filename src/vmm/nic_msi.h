@@ -38,7 +38,7 @@ struct nic_msi {
 	const char *id;			/* of the NIC, for messages */
 	unsigned int msi_cap, msix_cap;	/* in config space; 0: has none */
 	unsigned int n_msi;		/* MSI vectors */
-	struct msix table;		/* as the guest wrote it; pba[] unused */
+	struct msix table;	/* as the guest wrote it; pba[] unused */
 	struct pci_msix_place place;	/* of it */
 	enum nic_msi_mode mode;		/* what the guest has enabled */
 	bool masked;			/* MSI-X function mask */

@@ -60,19 +60,18 @@ static const struct board_chips boards[N_VM_BOARDS] = {
 	[VM_BOARD_PC] = {
 		.n_chips = 3,
 		.chip = {
-			{ PCI_DEVFN(0, 0), {
+			{ .devfn = PCI_DEVFN(0, 0), .ident = {
 				.vendor = 0x8086, .device = 0x1237,
-				.class_code = 0x060000, .revision = 0x02 },
-			  { { 0 } } },
-			{ PCI_DEVFN(1, 0), {
+				.class_code = 0x060000, .revision = 0x02 } },
+			{ .devfn = PCI_DEVFN(1, 0), .ident = {
 				.vendor = 0x8086, .device = 0x7000,
 				.class_code = 0x060100, .header_type = 0x80 },
-			  { { PIIX3_PIRQ, 0x80808080, 0x8f8f8f8f } } },
-			{ PCI_DEVFN(1, 3), {
+			  .reg = { { PIIX3_PIRQ, 0x80808080, 0x8f8f8f8f } } },
+			{ .devfn = PCI_DEVFN(1, 3), .ident = {
 				.vendor = 0x8086, .device = 0x7113,
 				.class_code = 0x068000, .revision = 0x03,
 				.intx_pin = 1 },
-			  { { PMBASE, PMBASE_IO, 0xffc0 },
+			  .reg = { { PMBASE, PMBASE_IO, 0xffc0 },
 			    { PIIX4_PMREGMISC, 0, PIIX4_PMIOSE } } },
 		},
 		.pm_chip = 2, .pm_len = 64,
@@ -81,15 +80,15 @@ static const struct board_chips boards[N_VM_BOARDS] = {
 	[VM_BOARD_PCIE] = {
 		.n_chips = 2,
 		.chip = {
-			{ PCI_DEVFN(0, 0), {
+			{ .devfn = PCI_DEVFN(0, 0), .ident = {
 				.vendor = 0x8086, .device = 0x29c0,
 				.class_code = 0x060000 },
-			  { { MCH_PCIEXBAR, VM_ECAM_BASE | PCIEXBAR_ENABLE,
-			      0 } } },
-			{ PCI_DEVFN(31, 0), {
+			  .reg = { { MCH_PCIEXBAR,
+				     VM_ECAM_BASE | PCIEXBAR_ENABLE, 0 } } },
+			{ .devfn = PCI_DEVFN(31, 0), .ident = {
 				.vendor = 0x8086, .device = 0x2918,
 				.class_code = 0x060100, .revision = 0x02 },
-			  { { PMBASE, PMBASE_IO, 0xff80 },
+			  .reg = { { PMBASE, PMBASE_IO, 0xff80 },
 			    { ICH9_ACPI_CNTL, 0, ICH9_ACPI_EN | 7 } } },
 		},
 		.pm_chip = 1, .pm_len = 128,

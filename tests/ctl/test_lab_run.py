@@ -178,7 +178,7 @@ def test_show_and_link(two):
     two.ok('link', 'alice.0', 'up')
     result = two('link', 'nobody.0', 'down')
     assert result.returncode == 1 and 'nobody.0' in result.stderr
-    for what in ('networks', 'macs', 'verdicts', 'worker', 'stats'):
+    for what in ('devices', 'networks', 'macs', 'verdicts', 'worker', 'stats'):
         assert two.ok('show', what)
     verdicts = json.loads(two.ok('show', 'verdicts', 'lan', '--json'))
     assert {'verdict': 'flood', 'frames': 0}.items() <= next(

@@ -164,9 +164,17 @@ static void small_packet(void **state)
 	WR(RSRPD, 103);
 	receive();
 	assert_int_equal(RD(ICR), 0);
+	/* Does not wait, and nothing comes later (3.2.7.2). */
 	WR(RSRPD, 104);
 	receive();
-	assert_int_equal(RD(ICR), ICR_SRPD);
+	assert_int_equal(RD(ICR), ICR_SRPD | ICR_RXT0);
+	rig_advance(1000000);
+	assert_int_equal(RD(ICR), 0);
+	/* The CRC counts only if it is kept. */
+	WR(RCTL, RD(RCTL) | RCTL_SECRC);
+	WR(RSRPD, 100);
+	receive();
+	assert_int_equal(RD(ICR), ICR_SRPD | ICR_RXT0);
 }
 
 static void send(uint32_t cmd)
@@ -181,7 +189,7 @@ static void transmit_delay(void **state)
 	rig_tx_on(64);
 	WR(IMS, ICR_TXDW);
 	send(0);				/* nobody asked */
-	assert_int_equal(RD(ICR), ICR_TXQE);
+	assert_int_equal(RD(ICR), ICR_TXQE | ICR_TXD_LOW);
 	send(TXD_RS | TXD_IDE);			/* TIDV is 0: no delay */
 	assert_int_equal(rig.n_irqs, 1);
 	(void)RD(ICR);
@@ -201,6 +209,14 @@ static void transmit_delay(void **state)
 	(void)RD(ICR);
 	send(TXD_RS);				/* without IDE: now */
 	assert_int_equal(rig.n_irqs, 4);
+	(void)RD(ICR);
+	/* ... which makes up for the one that waits (13.4.44). */
+	send(TXD_RS | TXD_IDE);
+	send(TXD_RS);
+	assert_int_equal(rig.n_irqs, 5);
+	(void)RD(ICR);
+	rig_advance(1000000);
+	assert_int_equal(rig.n_irqs, 5);
 }
 
 /* Many frames, one doorbell: one interrupt a batch, not one a frame. */

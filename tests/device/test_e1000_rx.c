@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proto/checksum.h"
+#include "proto/ip.h"
 
 static uint8_t bytes[FRAME_LEN_MAX];
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -141,12 +142,20 @@ static void long_packets(void **state)
 	assert_int_equal(RD(RDH), 2);
 	assert_true(rx_frame(bytes, 1515, FRAME_VLAN, 1));
 	assert_int_equal(RD(ROC), 1);
+	assert_int_equal(RD(RLEC), 2);
+	assert_int_equal(RD(GPRC), 2);
 
+	/* Stored, but no good packet (13.7.26, 13.7.36). */
 	rig_rx_on(64, RCTL_SBP);
 	rx_give(63, 2048);
 	make_frame(bytes, 9000, rig_mac);
 	assert_true(rx_frame(bytes, 9000, 0, 0));
 	check_spread(9000, 2048, 0);
+	assert_int_equal(RD(ROC), 1);
+	assert_int_equal(RD(RLEC), 1);
+	assert_int_equal(RD(GPRC), 0);
+	assert_int_equal(RD(PRC1522), 2);
+	assert_int_equal(RD(TPR), 5);
 
 	rig_rx_on(64, RCTL_LPE);
 	rx_give(63, 2048);
@@ -190,11 +199,14 @@ static void descriptors_without_buffer(void **state)
 	rig_rx_on(8, 0);
 	rx_give(7, 2048);
 	memset(guest(RX_RING), 0, 32);
+	memset(guest(RX_RING + 8), 0x44, 8);
 	make_frame(bytes, 100, rig_mac);
 	assert_true(rx_frame(bytes, 100, 0, 0));
-	assert_int_equal(rx_desc(0).status, RXD_DD);
-	assert_int_equal(le16_get(rx_desc(0).len), 0);
+	/* 3.2.5: DD is set, the rest is left alone. */
+	assert_int_equal(rx_desc(0).status, 0x44 | RXD_DD);
+	assert_int_equal(le16_get(rx_desc(0).len), 0x4444);
 	assert_int_equal(rx_desc(1).status, RXD_DD);
+	assert_int_equal(le16_get(rx_desc(1).len), 0);
 	assert_int_equal(rx_desc(2).status, RXD_DD | RXD_EOP | RXD_IXSM);
 	assert_memory_equal(guest(RX_BUF + 4096), bytes, 100);
 }
@@ -429,6 +441,44 @@ static void checksum_status(void **state)
 	assert_int_equal(receive_one(len, 0).errors, RXD_ERR_TCPE);
 }
 
+/* UDP, with a checksum and without; headers that contradict themselves: nothing
+ * is said about those. */
+static void checksum_status_of_udp(void **state)
+{
+	const uint8_t unknown = RXD_DD | RXD_EOP | RXD_IXSM;
+	uint32_t len = make_tcp4(bytes, 101, false);
+	struct csum sum = CSUM_INIT;
+	be16 csum;
+
+	bytes[23] = IP_PROTO_UDP;
+	be16_store(bytes + 38, (uint16_t)(len - 34));
+	be16_store(bytes + 40, 0);
+	csum_add_pseudo4(&sum, bytes + 26, IP_PROTO_UDP, (uint16_t)(len - 34));
+	csum_add(&sum, bytes + 34, len - 34);
+	csum = csum_finish(&sum);
+	memcpy(bytes + 40, &csum, 2);
+	rig_rx_on(8, 0);
+	WR(RXCSUM, RXCSUM_TUOFL);
+	assert_int_equal(receive_one(len, 0).status,
+			 RXD_DD | RXD_EOP | RXD_TCPCS);
+	assert_int_equal(receive_one(len, 0).errors, 0);
+	bytes[len - 1] ^= 1;
+	assert_int_equal(receive_one(len, 0).errors, RXD_ERR_TCPE);
+	be16_store(bytes + 40, 0);		/* RFC 768: none */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 40, 1);
+	be16_store(bytes + 16, 27);		/* no room for UDP */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 16, 2000);		/* more than there is */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	be16_store(bytes + 16, (uint16_t)(len - 14));
+	bytes[23] = 132;			/* SCTP */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+	WR(RXCSUM, RXCSUM_TUOFL | RXCSUM_IPOFL);
+	bytes[14] = 0x44;			/* a header of 16 bytes */
+	assert_int_equal(receive_one(len, 0).status, unknown);
+}
+
 /* What the switch left to the receiver arrives complete. */
 static void partial_checksum_is_completed(void **state)
 {
@@ -474,6 +524,67 @@ static void packet_checksum(void **state)
 	assert_int_equal(le16_get(desc.csum), 0xffff);	/* of nothing */
 }
 
+/* In the first descriptor of several; with the CRC, where it is kept. */
+static void packet_checksum_exact(void **state)
+{
+	rig_rx_on(8, RCTL_LPE);
+	rx_give(7, 2048);
+	WR(RXCSUM, 14);
+	make_frame(bytes, 5001, rig_mac);
+	assert_true(rx_frame(bytes, 5001, 0, 0));
+	assert_int_equal(le16_get(rx_desc(0).csum),
+			 be16_get(csum_of(guest(RX_BUF + 14), 5005 - 14)));
+	assert_int_equal(le16_get(rx_desc(1).csum), 0);
+	assert_int_equal(le16_get(rx_desc(2).csum), 0);
+	assert_int_equal(rx_desc(2).status & RXD_EOP, RXD_EOP);
+	/* PCSS 0: all of it. */
+	WR(RXCSUM, 0);
+	WR(RCTL, RCTL_EN | RCTL_SECRC);
+	assert_int_equal(le16_get(receive_one(501, 0).csum),
+			 be16_get(csum_of(bytes, 501)));
+}
+
+/* The descriptors of a burst are there as a whole when it ends, in order, past
+ * the ring's end, however many there are. */
+static void burst_is_written_back(void **state)
+{
+	static struct frame_batch batch;
+	struct port_queue *queue = &rig.nic.port->queues[0];
+	struct frame *frames[BATCH_MAX];
+	struct iovec iov = { bytes, 2000 };
+	uint32_t resume = 0;
+
+	rig_rx_on(512, 3 << RCTL_BSIZE_SHIFT | RCTL_LPE);
+	rx_give(511, 256);
+	for (uint32_t i = 0; i < 512; i++)
+		((struct e1000_rxd *)guest(RX_RING))[i].addr =
+			le64_of(RX_BUF + 256 * i);
+	WR(RDH, 300);
+	WR(RDT, 299);
+	make_frame(bytes, 2000, rig_mac);
+	batch.n = batch.n_segs = 0;
+	for (unsigned int i = 0; i < BATCH_MAX; i++) {
+		frames[i] = batch_next(&batch);
+		assert_int_equal(batch_fill(&batch, frames[i], &iov, 1, 2000),
+				 0);
+		batch_commit(&batch, frames[i]);
+	}
+	/* 8 descriptors each, 256 in all */
+	assert_int_equal(port_deliver(queue, frames, BATCH_MAX, &resume),
+			 BATCH_MAX);
+	assert_int_equal(RD(RDH), (300 + 256) % 512);
+	for (uint32_t i = 0; i < 256; i++) {
+		struct e1000_rxd desc = rx_desc((300 + i) % 512);
+		bool last = i % 8 == 7;
+
+		assert_int_equal(desc.status, RXD_DD |
+				 (last ? RXD_EOP | RXD_IXSM : 0));
+		assert_int_equal(le16_get(desc.len), last ? 2004 % 256 : 256);
+	}
+	assert_int_equal(rx_desc(299).status, 0);
+	assert_int_equal(rx_desc(44).status, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -494,8 +605,13 @@ int main(void)
 		TEST(vlan_edges),
 		TEST(vlan_filter),
 		TEST(checksum_status),
+		TEST(checksum_status_of_udp),
 		TEST(partial_checksum_is_completed),
 		TEST(packet_checksum),
+		cmocka_unit_test_setup_teardown(packet_checksum_exact,
+						rig_setup_exact_crc,
+						rig_teardown),
+		TEST(burst_is_written_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/checksum.h"
+#include "proto/ip.h"
 
 #define CMD (TXD_EOP | TXD_IFCS | TXD_RS)
 #define DATA (TXD_DEXT | TXD_TYPE_DATA)
@@ -28,7 +29,7 @@ static void legacy(void **state)
 	assert_int_equal(rig.sent[0].frame.flags, 0);
 	assert_int_equal(tx_status(0) & TXD_DD, TXD_DD);
 	assert_int_equal(RD(TDH), 1);
-	assert_int_equal(RD(ICR), ICR_TXDW | ICR_TXQE);
+	assert_int_equal(RD(ICR), ICR_TXDW | ICR_TXQE | ICR_TXD_LOW);
 	assert_int_equal(RD(GPTC), 1);
 	assert_int_equal(RD(GOTCL), 104);
 	assert_int_equal(RD(GOTCH), 0);
@@ -85,6 +86,45 @@ static void crc_by_driver(void **state)
 	tx_go();
 	assert_int_equal(rig.sent[0].len, 100);
 	assert_int_equal(RD(GOTCL), 104);
+}
+
+/* 3.3.3.1: a null address transfers nothing, and is reported all the same. */
+static void null_address(void **state)
+{
+	rig_tx_on(8);
+	make_frame(guest(TX_BUF), 100, peer);
+	tx_put(TX_BUF, 60, 0);
+	tx_put(0, 1000 | TXD_RS, 0);
+	tx_put(TX_BUF + 60, 40 | CMD, 0);
+	tx_go();
+	assert_int_equal(rig.n_sent, 1);
+	assert_int_equal(rig.sent[0].len, 100);
+	assert_memory_equal(rig.sent[0].bytes, guest(TX_BUF), 100);
+	assert_int_equal(tx_status(1), TXD_DD);
+	assert_int_equal(tx_status(2), TXD_DD);
+}
+
+/* Short packets count as what is on the wire: padded with PSP, else as they
+ * are, and then not among the good ones (13.4.33, 13.7.30). */
+static void short_packets(void **state)
+{
+	rig_tx_on(8);
+	make_frame(guest(TX_BUF), 42, peer);
+	tx_put(TX_BUF, 42 | CMD, 0);
+	tx_go();
+	assert_int_equal(rig.sent[0].len, 42);
+	assert_int_equal(RD(TOTL), 46);
+	assert_int_equal(RD(GOTCL), 0);
+	assert_int_equal(RD(GPTC), 0);
+	assert_int_equal(RD(TPT), 1);
+	(void)RD(TOTH);
+	WR(TCTL, TCTL_EN | TCTL_PSP);
+	tx_put(TX_BUF, 42 | CMD, 0);
+	tx_go();
+	assert_int_equal(RD(TOTL), 64);
+	assert_int_equal(RD(GOTCL), 64);
+	assert_int_equal(RD(GPTC), 1);
+	assert_int_equal(RD(PTC64), 2);
 }
 
 static void ring_wraps(void **state)
@@ -160,6 +200,28 @@ static void checksum_of_a_part(void **state)
 	tx_go();
 	assert_int_equal(rig.sent[0].frame.flags, 0);
 	assert_int_equal(be16_get(csum_of(rig.sent[0].bytes + 34, 20)), 0);
+}
+
+/* ... also where it ends behind what the switch looks at. */
+static void checksum_of_a_long_part(void **state)
+{
+	uint8_t *buf = guest(TX_BUF);
+	struct e1000_txctx ctx = {
+		.tucss = 34, .tucso = 50, .tucse = le16_of(700),
+		.lower = le32_of(TXD_DEXT),
+	};
+	uint32_t len = make_tcp4(buf, 1000, false);
+
+	be16_store(buf + 50, 0);
+	rig_tx_on(8);
+	tx_put_ctx(&ctx);
+	for (uint32_t at = 0; at < len; at += 300)
+		tx_put(TX_BUF + at, min_of(300u, len - at) | DATA |
+		       (at + 300 >= len ? CMD : 0), TXD_POPTS_TXSM);
+	tx_go();
+	assert_int_equal(rig.sent[0].frame.flags, 0);
+	assert_int_equal(be16_get(csum_of(rig.sent[0].bytes + 34, 667)), 0);
+	assert_int_equal(counter_read(&rig.dev->counters.tx_bad_csum), 0);
 }
 
 static struct e1000_txctx tso_ctx(bool ip4, uint32_t payload, uint16_t mss)
@@ -244,6 +306,73 @@ static void tso6(void **state)
 	check_tso(&rig.sent[0], false, 30000);
 }
 
+/* UDP over IPv4 and IPv6: lengths and checksums of the large datagram, one
+ * header a segment (3.5.9). */
+static void udp_segmentation(void **state)
+{
+	for (unsigned int ip6 = 0; ip6 < 2; ip6++) {
+		uint8_t *buf = guest(TX_BUF), l4 = ip6 ? 54 : 34;
+		uint32_t len = ip6 ? make_tcp6(buf, 3000, true) - 12 :
+			make_tcp4(buf, 3000, true) - 12;
+		struct e1000_txctx ctx = tso_ctx(!ip6, 3000, 1000);
+		const uint8_t *sent;
+		struct csum sum = CSUM_INIT;
+		be16 pseudo;
+
+		/* What a driver leaves: UDP's sum without a length. */
+		buf[ip6 ? 20 : 23] = IP_PROTO_UDP;
+		if (ip6)
+			csum_add_pseudo6(&sum, buf + 22, IP_PROTO_UDP, 0);
+		else
+			csum_add_pseudo4(&sum, buf + 26, IP_PROTO_UDP, 0);
+		pseudo = csum_sum(&sum);
+		memcpy(buf + l4 + 6, &pseudo, 2);
+		ctx.tucso = (uint8_t)(l4 + 6);
+		ctx.hdr_len = (uint8_t)(l4 + 8);
+		ctx.lower = le32_of(le32_get(ctx.lower) & ~TXD_CTX_TCP);
+		rig_tx_on(8);
+		tx_put_ctx(&ctx);
+		tx_put(TX_BUF, len | DATA | TXD_TSE | CMD,
+		       TXD_POPTS_TXSM | TXD_POPTS_IXSM);
+		tx_go();
+		assert_int_equal(rig.n_sent, ip6 + 1);
+		assert_int_equal(rig.sent[ip6].frame.gso, FRAME_GSO_UDP);
+		assert_int_equal(rig.sent[ip6].frame.gso_size, 1000);
+		sent = rig.sent[ip6].bytes;
+		assert_int_equal(be16_load(sent + l4 + 4), 3008);
+		sum = CSUM_INIT;
+		if (ip6)
+			csum_add_pseudo6(&sum, sent + 22, IP_PROTO_UDP, 3008);
+		else
+			csum_add_pseudo4(&sum, sent + 26, IP_PROTO_UDP, 3008);
+		pseudo = csum_sum(&sum);
+		assert_memory_equal(sent + l4 + 6, &pseudo, 2);
+	}
+	assert_int_equal(RD(TSCTC), 2);
+	assert_int_equal(RD(GPTC), 6);
+}
+
+/* Of a packet to be cut up, the first data descriptor says whether there is a
+ * tag, and which (3.3.7.1); every segment gets a CRC. */
+static void tso_fields_of_the_first(void **state)
+{
+	struct e1000_txctx ctx = tso_ctx(true, 5000, 1000);
+
+	WR(CTRL, RD(CTRL) | CTRL_VME);
+	(void)make_tcp4(guest(TX_BUF), 5000, true);
+	rig_tx_on(8);
+	tx_put_ctx(&ctx);
+	tx_put(TX_BUF, 54 | DATA | TXD_TSE | TXD_VLE,
+	       TXD_POPTS_TXSM | TXD_POPTS_IXSM | 5u << TXD_SPECIAL_SHIFT);
+	tx_put(TX_BUF + 54, 5000 | DATA | TXD_TSE | TXD_EOP | TXD_RS, 0);
+	tx_go();
+	assert_int_equal(rig.n_sent, 1);
+	assert_int_equal(rig.sent[0].len, 5054);
+	assert_int_equal(rig.sent[0].frame.flags,
+			 FRAME_VLAN | FRAME_CSUM_PARTIAL);
+	assert_int_equal(rig.sent[0].frame.vlan_tci, 5);
+}
+
 /* The longest there is: IP's 64 KiB less one byte. */
 static void tso_longest(void **state)
 {
@@ -254,6 +383,8 @@ static void tso_longest(void **state)
 	send_tso(true, 65496, 1448, 0, 0);
 	assert_int_equal(rig.n_sent, 1);
 	assert_int_equal(counter_read(&rig.dev->counters.tx_drop_tso), 1);
+	assert_int_equal(RD(TSCTC), 1);
+	assert_int_equal(RD(TSCTFC), 1);
 }
 
 static void tso_of_one_segment(void **state)
@@ -362,12 +493,18 @@ static void tail_low(void **state)
 	make_frame(guest(TX_BUF), 100, peer);
 	for (unsigned int i = 0; i < 40; i++)
 		tx_put(TX_BUF, 100 | TXD_EOP | TXD_IFCS, 0);
-	rig.accept = 20;
+	rig.accept = 23;
 	WR(TDT, 40);
 	worker_round(rig.worker);
-	assert_int_equal(RD(ICR), 0);
+	assert_int_equal(RD(ICR), 0);		/* 17 left */
+	rig.accept = 1;
 	worker_round(rig.worker);
-	assert_int_equal(RD(ICR), ICR_TXD_LOW | ICR_TXQE);
+	assert_int_equal(RD(ICR), ICR_TXD_LOW);	/* 16 left */
+	worker_round(rig.worker);
+	assert_int_equal(RD(ICR), 0);		/* said once */
+	rig.accept = BATCH_MAX;
+	rig_run();
+	assert_int_equal(RD(ICR), ICR_TXQE);
 }
 
 /* As `ethtool -t` does: PHY loopback, 64 frames at a time, a receive ring that
@@ -434,12 +571,17 @@ int main(void)
 		TEST(nothing_while_off),
 		TEST(several_descriptors),
 		TEST(crc_by_driver),
+		TEST(null_address),
+		TEST(short_packets),
 		TEST(ring_wraps),
 		TEST(legacy_checksum),
 		TEST(checksum_by_context),
 		TEST(checksum_of_a_part),
+		TEST(checksum_of_a_long_part),
 		TEST(tso4),
 		TEST(tso6),
+		TEST(udp_segmentation),
+		TEST(tso_fields_of_the_first),
 		TEST(tso_longest),
 		TEST(tso_of_one_segment),
 		TEST(vlan_insertion),

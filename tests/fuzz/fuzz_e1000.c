@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Fuzz target: the e1000's register window, with rings and buffers in memory
- * that the input writes as well.  The input is a program:
+ * that the input writes as well.  That memory begins with packets of each kind
+ * (see fill_memory()).  The input is a program:
  *
  *	0 reg32 val32		write a register (the offset is folded into
  *				those the catalogue has)
  *	1 reg32			read one
  *	2 addr16 len8 bytes	write guest memory
- *	3			let the worker go round once
+ *	3			let the queue have its turn
  *	4 len16 flags8 tci16	deliver a frame, its bytes from guest memory
  *	5 us16			advance the clock
  *	6 bar8 off8 len8 val32	an odd access: I/O window, sizes, alignment
@@ -16,6 +17,17 @@
  *				0x84, 0x85: cable out, in
  *	8 dir8 n8		rings as a driver sets them up, so that inputs
  *				reach the data path soon
+ *	9 addr16 len16 cmd8 type8 special16
+ *				a TX descriptor behind the last one
+ *	10 which8 mss16 flags8	a context descriptor that fits a packet
+ *	11			write TDT behind the last descriptor, a turn
+ *	12 n8 step8		RX descriptors with buffers, RDT behind them
+ *	13 n8 len16 flags8 start8 off8 gso8 size16 hdr8
+ *				deliver a batch, with offloads to be made good
+ *
+ * After each of them what the guest sees of the interrupt has to be right, and
+ * in the end the queue must run dry.  Nothing here makes a system call, but
+ * for maps: what counts is executions a second.
  */
 #include <linux/pci_regs.h>
 #include <stdlib.h>
@@ -25,13 +37,29 @@
 
 #include "mem/dma.h"
 #include "nic/e1000/e1000.h"
+#include "proto/eth.h"
+#include "proto/ip.h"
 
 enum {
 	MEM_BASE = 0x10000,
 	MEM_SIZE = 0x10000,
+	TX_DESCS_MAX = 256,	/* from offset 0 on */
+	PACKETS_OFF = 0x1000,	/* see fill_memory() */
+	PACKET_STEP = 0x800,
+	N_PACKETS = 4,
 	RX_RING_OFF = 0x8000,
+	RX_BUFS_OFF = 0xa000,
 	/* Rounds after an operation: what has not ended then polls for ever. */
 	ROUNDS_MAX = 4096,
+};
+
+/* A packet of the template: where its headers end, how a context says so. */
+static const struct {
+	uint8_t l4, hdr_len, proto;
+	bool ip6;
+} kinds[N_PACKETS] = {
+	{ 34, 54, IP_PROTO_TCP, false }, { 54, 74, IP_PROTO_TCP, true },
+	{ 34, 42, IP_PROTO_UDP, false }, { 54, 62, IP_PROTO_UDP, true },
 };
 
 struct input {
@@ -43,8 +71,10 @@ static struct worker *worker;
 static struct nic nic;
 static uint8_t *mem;
 static int memfd = -1;
+static uint8_t template[MEM_SIZE];	/* of `mem`, at the start */
 static uint64_t now;
 static unsigned int accept_max;
+static unsigned int tx_next;		/* descriptor of 9 and 10 */
 static struct frame_batch batch;
 
 /* Little endian; zeroes beyond the end. */
@@ -99,6 +129,36 @@ static void unmap(void)
 	nic.pci->ops->dma_changed(nic.pci);
 }
 
+/* TCP and UDP over IPv4 and IPv6, each with a payload of 0x600 bytes. */
+static void fill_memory(void)
+{
+	static const uint8_t addrs[] = {
+		0x52, 0x54, 0, 1, 2, 3, 0x52, 0x54, 0, 0xaa, 0xbb, 0xcc
+	};
+
+	for (unsigned int i = 0; i < N_PACKETS; i++) {
+		uint8_t *p = template + PACKETS_OFF + i * PACKET_STEP;
+		uint16_t len = (uint16_t)(kinds[i].hdr_len - 14 + 0x600);
+
+		memcpy(p, addrs, sizeof(addrs));
+		be16_store(p + 12, kinds[i].ip6 ? ETH_TYPE_IP6 : ETH_TYPE_IP4);
+		if (kinds[i].ip6) {
+			p[14] = 0x60;
+			be16_store(p + 18, (uint16_t)(len - 40));
+			p[20] = kinds[i].proto;
+		} else {
+			p[14] = 0x45;
+			be16_store(p + 16, len);
+			p[23] = kinds[i].proto;
+		}
+		if (kinds[i].proto == IP_PROTO_TCP)
+			p[kinds[i].l4 + 12] = 0x50;
+		else
+			be16_store(p + kinds[i].l4 + 4,
+				   (uint16_t)(len + 14 - kinds[i].l4));
+	}
+}
+
 static void set_up_once(void)
 {
 	struct nic_params params = {
@@ -121,6 +181,15 @@ static void set_up_once(void)
 	nic.pci->irq = &irq_ops;
 	nic.port->input = input;
 	port_queue_start(&nic.port->queues[0]);
+	fill_memory();
+}
+
+/* The queue's turn, without the worker's look at descriptors. */
+static bool poll_queue(void)
+{
+	struct poller *poller = &nic.port->queues[0].poller;
+
+	return poller->poll(poller);
 }
 
 static void write_reg(uint32_t offset, uint32_t val)
@@ -148,23 +217,129 @@ static void rings(uint32_t dir, uint32_t n)
 	write_reg(base + 0x10, 0);
 	write_reg(base + 0x18, n % ((n % 32 + 1) * 8));
 	write_reg(dir ? 0x100 : 0x400, 0x0000801a);
+	if (!dir)
+		tx_next = 0;
 }
 
-static void deliver(uint32_t len, uint32_t flags, uint32_t tci)
+static void put_desc(uint32_t ring_off, uint32_t i, uint64_t low, uint64_t high)
+{
+	le64_store(mem + ring_off + 16 * i, low);
+	le64_store(mem + ring_off + 16 * i + 8, high);
+}
+
+/* The next TX descriptor, in a ring as rings() makes it. */
+static void put_tx(uint64_t low, uint64_t high)
+{
+	const struct e1000 *dev = e1000_of_pci(nic.pci);
+	uint32_t n = min_of(dev->state->reg[E1000_TDLEN] / 16,
+			    (uint32_t)TX_DESCS_MAX);
+
+	if (!n)
+		return;
+	put_desc(0, tx_next % n, low, high);
+	tx_next = (tx_next + 1) % n;
+}
+
+static void tx_desc(struct input *in)
+{
+	uint64_t addr = take(in, 2), len = take(in, 2), cmd = take(in, 1);
+	uint64_t type = take(in, 1), special = take(in, 2);
+
+	/* Mostly packets of the template, and of a length they may have. */
+	if (type & 0x80)
+		addr = PACKETS_OFF + addr % N_PACKETS * PACKET_STEP;
+	if (type & 0x40)
+		len %= 0x800;
+	put_tx(MEM_BASE + addr, len | (type & 0xf) << 20 | cmd << 24 |
+	       (type & 0x30) << 36 | special << 48);
+}
+
+/* A context for one of the template's packets; @flags spoil it. */
+static void tx_context(uint32_t which, uint32_t mss, uint32_t flags)
+{
+	uint64_t l4 = kinds[which % N_PACKETS].l4;
+	bool tcp = kinds[which % N_PACKETS].proto == IP_PROTO_TCP;
+	uint64_t low = 14 | 24 << 8 | (l4 - 1) << 16 | l4 << 32 |
+		(l4 + (tcp ? 16 : 6)) << 40;
+	uint64_t high = 0x600 | TXD_DEXT;
+
+	if (!kinds[which % N_PACKETS].ip6)
+		high |= TXD_CTX_IP;
+	if (tcp)
+		high |= TXD_CTX_TCP;
+	if (!(flags & 1))
+		high |= TXD_TSE;
+	if (flags & 2)
+		high |= TXD_RS;
+	high |= (uint64_t)kinds[which % N_PACKETS].hdr_len << 40;
+	high |= (uint64_t)mss << 48;
+	if (flags & 4)
+		high ^= 1ull << (flags >> 3 & 31);
+	put_tx(low, high);
+}
+
+static void tx_go(void)
+{
+	write_reg(0x3818, tx_next);
+	poll_queue();
+}
+
+static void rx_descs(uint32_t n, uint32_t step)
+{
+	const struct e1000 *dev = e1000_of_pci(nic.pci);
+	uint32_t len = min_of(dev->state->reg[E1000_RDLEN] / 16, 256u);
+
+	for (uint32_t i = 0; i < min_of(n, len); i++)
+		put_desc(RX_RING_OFF, i, MEM_BASE + RX_BUFS_OFF +
+			 (uint64_t)i * step % 0x5000, 0);
+	write_reg(0x2818, n);
+}
+
+/* @n frames, all the same, as the switch would give them. */
+static void deliver(unsigned int n, uint32_t len, const struct frame *like)
 {
 	struct port_queue *queue = &nic.port->queues[0];
-	struct iovec iov = { mem, len };
-	struct frame *frame;
+	struct iovec iov = { mem + PACKETS_OFF, len };
+	struct frame *frames[BATCH_MAX];
 	uint32_t resume = 0;
+	unsigned int i;
 
 	batch.n = batch.n_segs = 0;
-	frame = batch_next(&batch);
-	if (len > MEM_SIZE || batch_fill(&batch, frame, &iov, 1, len))
-		return;
-	frame->flags = flags & (FRAME_VLAN | FRAME_CSUM_VALID);
-	frame->vlan_tci = (uint16_t)tci;
-	(void)port_deliver(queue, &frame, 1, &resume);
+	for (i = 0; i < n; i++) {
+		struct frame *frame = batch_next(&batch);
+
+		if (len > MEM_SIZE - PACKETS_OFF ||
+		    batch_fill(&batch, frame, &iov, 1, len))
+			return;
+		frame->flags = like->flags;
+		frame->vlan_tci = like->vlan_tci;
+		frame->csum_start = like->csum_start;
+		frame->csum_offset = like->csum_offset;
+		frame->gso = like->gso;
+		frame->gso_size = like->gso_size;
+		frame->gso_hdr_len = like->gso_hdr_len;
+		batch_commit(&batch, frame);
+		frames[i] = frame;
+	}
+	(void)port_deliver(queue, frames, n, &resume);
 	e1000_rx_flush(queue);
+}
+
+static void deliver_offloaded(struct input *in)
+{
+	static const uint8_t gso[] = {
+		FRAME_GSO_NONE, FRAME_GSO_TCP4, FRAME_GSO_TCP6, FRAME_GSO_UDP
+	};
+	unsigned int n = take(in, 1) % 4 + 1;
+	uint32_t len = take(in, 2);
+	struct frame like = { .flags = (uint8_t)(take(in, 1) & 7) };
+
+	like.csum_start = (uint16_t)take(in, 1);
+	like.csum_offset = (uint16_t)take(in, 1);
+	like.gso = gso[take(in, 1) & 3];
+	like.gso_size = (uint16_t)max_of(take(in, 2), 1u);
+	like.gso_hdr_len = (uint16_t)take(in, 1);
+	deliver(n, len, &like);
 }
 
 static void control(uint32_t what)
@@ -196,18 +371,48 @@ static void odd_access(struct input *in)
 	nic.pci->ops->bar_write(nic.pci, bar, off, len, val);
 }
 
+/* The clock, and timers in their order, as the worker runs them. */
 static void advance(uint64_t ns)
 {
+	struct e1000 *dev = e1000_of_pci(nic.pci);
+
 	now += ns;
 	worker_set_now(worker, now);
-	worker_round(worker);
+	for (;;) {
+		struct timer *next = NULL;
+
+		for (unsigned int id = 0; id < E1000_N_TIMERS; id++) {
+			struct timer *t = &dev->timer[id];
+
+			if (t->due_ns && t->due_ns <= now &&
+			    (!next || t->due_ns < next->due_ns))
+				next = t;
+		}
+		if (!next)
+			return;
+		worker_cancel_timer(worker, next);
+		next->expired(next);
+	}
+}
+
+/* The pin follows cause and mask, but for throttling. */
+static void check_interrupt(void)
+{
+	const struct e1000 *dev = e1000_of_pci(nic.pci);
+	const uint32_t *reg = dev->state->reg;
+	bool want = reg[E1000_ICR] & reg[E1000_IMS];
+
+	if (nic.pci->intx_level ? !want :
+	    want && !dev->timer[E1000_TIMER_ITR].due_ns)
+		abort();
 }
 
 static void step(struct input *in)
 {
+	struct frame like = { 0 };
 	uint32_t a, b, c;
 
-	switch (take(in, 1) % 9) {
+	switch (take(in, 1) % 14) {
 	case 0:
 		a = take(in, 4);
 		write_reg(fold(a), take(in, 4));
@@ -225,13 +430,13 @@ static void step(struct input *in)
 		in->left -= b;
 		break;
 	case 3:
-		worker_round(worker);
+		poll_queue();
 		break;
 	case 4:
 		a = take(in, 2);
-		b = take(in, 1);
-		c = take(in, 2);
-		deliver(a, b, c);
+		like.flags = take(in, 1) & (FRAME_VLAN | FRAME_CSUM_VALID);
+		like.vlan_tci = (uint16_t)take(in, 2);
+		deliver(1, a, &like);
 		break;
 	case 5:
 		advance(take(in, 2) * 1000ull);
@@ -246,7 +451,27 @@ static void step(struct input *in)
 		a = take(in, 1) & 1;
 		rings(a, take(in, 1));
 		break;
+	case 9:
+		tx_desc(in);
+		break;
+	case 10:
+		a = take(in, 1);
+		b = take(in, 2);
+		c = take(in, 1);
+		tx_context(a, b, c);
+		break;
+	case 11:
+		tx_go();
+		break;
+	case 12:
+		a = take(in, 1);
+		rx_descs(a, take(in, 1) * 16);
+		break;
+	case 13:
+		deliver_offloaded(in);
+		break;
 	}
+	check_interrupt();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -260,7 +485,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now = 1000000000;
 	worker_set_now(worker, now);
 	accept_max = BATCH_MAX;
-	memset(mem, 0, MEM_SIZE);
+	tx_next = 0;
+	memcpy(mem, template, MEM_SIZE);
 	port_set_link(nic.port, true);
 	map();
 	pci_dev_reset(nic.pci, PCI_RESET_POWER_ON);
@@ -270,7 +496,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left)
 		step(&in);
 	accept_max = BATCH_MAX;
-	while (worker_round(worker))
+	while (poll_queue())
 		if (++rounds == ROUNDS_MAX)
 			abort();
 	return 0;

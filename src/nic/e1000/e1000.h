@@ -2,9 +2,9 @@
  *
  * Intel 82540EM Gigabit Ethernet Controller, PCI 8086:100e, as a device model.
  *
- * Written from Intel's 8254x Software Developer's Manual (its section numbers
- * are those cited) and from what drivers expect: Linux 6.1's e1000, DPDK's
- * e1000 poll-mode driver.
+ * Written from Intel's 8254x Software Developer's Manual, 317453-006 (its
+ * section numbers are those cited) and from what drivers expect: Linux 6.1's
+ * e1000, DPDK's e1000 poll-mode driver.  Tested with the former alone.
  *
  * Modelled: legacy, context and data transmit descriptors; TCP and UDP
  * segmentation for IPv4 and IPv6; checksum insertion and validation; 802.1Q
@@ -14,16 +14,21 @@
  * autonegotiation, forced modes and loopback; MAC loopback; the statistics of
  * everything that can happen here.
  *
- * Accepted and without effect: flow control, wake-up, management, LEDs,
- * collisions, inter-packet gap, descriptor prefetch and write-back thresholds
- * (a descriptor is written back when it is done), flash, FIFO diagnostics.
+ * Accepted and without effect: flow control (a bridge does not forward PAUSE,
+ * IEEE 802.1Q 8.6.3), wake-up, management, LEDs, collisions, inter-packet gap,
+ * descriptor prefetch and write-back thresholds (a descriptor is written back
+ * when its burst is done), flash, FIFO diagnostics.
  *
  * Different from the chip on purpose:
  * - A packet is taken from the ring once all its descriptors are there.
  * - A received CRC that the driver keeps is four zero bytes unless the port
  *   asks for exact ones.
  * - The packet checksum of a receive descriptor is 0 until the driver has set
- *   RXCSUM.PCSS.
+ *   RXCSUM.PCSS, unless the port asks for exact CRCs.
+ * - A checksum that is to be inserted beyond the first 256 bytes, where the
+ *   switch cannot reach, is counted and left out (CSO and TUCSO of 255).
+ * - A received packet that is shorter than 60 bytes without its tag is padded.
+ * - Checksums behind LLC and SNAP headers are not looked at (IXSM).
  * - What the chip would do to memory that is not there (stop, or hang the bus)
  *   is a counted drop.
  *
@@ -44,6 +49,7 @@
 #include "nic/model.h"
 #include "pci/pci.h"
 #include "port/port.h"
+#include "proto/checksum.h"
 
 struct e1000;
 
@@ -121,12 +127,14 @@ enum {
 	E1000_CRC_LEN = 4,
 	/* Packets on the wire, CRC included: the longest received at all, the
 	 * longest that is not a long packet, the shortest. */
-	E1000_RX_MAX = 16384,
-	E1000_RX_MAX_NORMAL = 1522,
-	E1000_RX_MIN = 64,
+	E1000_LEN_MAX = 16384,
+	E1000_LEN_MAX_NORMAL = 1522,
+	E1000_LEN_MIN = 64,
 	/* Descriptors that one packet may need: the longest in the smallest
 	 * buffers, and some without a buffer. */
 	E1000_RX_DESCS = 80,
+	/* Descriptors received into before they are written back. */
+	E1000_RX_DONE = 2 * E1000_RX_DESCS,
 };
 
 /* What has happened on the wire, if the frames up to one are consumed. */
@@ -152,6 +160,8 @@ struct e1000_tx {
 /* Receive, outside the state. */
 struct e1000_rx {
 	struct e1000_ring ring;
+	uint32_t n_done;	/* descriptors before RDH to be written back */
+	uint64_t done[E1000_RX_DONE]; /* ... with this; none between bursts */
 	uint32_t causes;	/* to be raised at rx_flush() */
 	bool looping;		/* frames come from our own transmitter */
 	bool full;		/* the last frame found no room */
@@ -169,6 +179,8 @@ struct e1000_rx {
 	C(reg_bad_size, "writes that are not 32 bits wide")		\
 	C(tx_doorbells, "TDT writes")					\
 	C(rx_doorbells, "RDT writes")					\
+	C(tx_bursts, "batches of frames taken from the TX ring")	\
+	C(rx_bursts, "batches of frames given to the RX ring")		\
 	C(icr_reads, "ICR reads")					\
 	C(interrupts, "interrupts asserted")				\
 	C(irq_throttled, "interrupts held back by ITR")			\
@@ -263,8 +275,11 @@ void e1000_raise(struct e1000 *dev, uint32_t causes);
 /** e1000_irq_update() - ICR, IMS or ITR have changed: see to the pin */
 void e1000_irq_update(struct e1000 *dev);
 
-/** e1000_irq_received() - a batch was received: RXT0 now or after a delay */
-void e1000_irq_received(struct e1000 *dev);
+/**
+ * e1000_irq_received() - a batch was received: RXT0 now or after a delay
+ * @now: no delay, whatever the registers say: a small packet was there
+ */
+void e1000_irq_received(struct e1000 *dev, bool now);
 
 /**
  * e1000_irq_sent() - descriptors were written back: TXDW now or later
@@ -272,9 +287,9 @@ void e1000_irq_received(struct e1000 *dev);
  */
 void e1000_irq_sent(struct e1000 *dev, bool delay);
 
-/** e1000_irq_rx_expire(), e1000_irq_tx_expire() - end a delay now */
-void e1000_irq_rx_expire(struct e1000 *dev);
-void e1000_irq_tx_expire(struct e1000 *dev);
+/** e1000_irq_rx_flush(), e1000_irq_tx_flush() - end a delay now */
+void e1000_irq_rx_flush(struct e1000 *dev);
+void e1000_irq_tx_flush(struct e1000 *dev);
 
 /** e1000_timer_set() - start @id, or start it again */
 void e1000_timer_set(struct e1000 *dev, enum e1000_timer_id id,
@@ -322,6 +337,10 @@ unsigned int e1000_rx_burst(struct port_queue *queue,
 			    struct frame *const *frames, unsigned int n);
 void e1000_rx_flush(struct port_queue *queue);
 
+/** e1000_csum_add_frame() - the next bytes of a sum: @len of them, at @from */
+void e1000_csum_add_frame(struct csum *sum, const struct frame *frame,
+			  uint32_t from, uint32_t len);
+
 /* e1000_stats.c */
 
 /** e1000_stat_add() - add to a statistics register, which stops at its end */
@@ -338,6 +357,9 @@ void e1000_stat_add64(struct e1000 *dev, enum e1000_slot slot, uint64_t n);
 void e1000_stat_sent(struct e1000 *dev, const uint8_t *dst, uint32_t len,
 		     uint32_t n);
 void e1000_stat_received(struct e1000 *dev, const uint8_t *dst, uint32_t len);
+
+/** e1000_stat_oversize() - a packet that is longer than is allowed */
+void e1000_stat_oversize(struct e1000 *dev, uint32_t len);
 
 /** e1000_stat_missed() - bring MPC up to the frames the port has given up */
 void e1000_stat_missed(struct e1000 *dev);

@@ -81,40 +81,49 @@ static bool delay(struct e1000 *dev, enum e1000_slot rel_reg,
 	return true;
 }
 
-void e1000_irq_rx_expire(struct e1000 *dev)
+/* Whatever raises the cause, what was to raise it later need not any more
+ * (3.2.7.1, 13.4.44). */
+static void raise_rx(struct e1000 *dev)
 {
-	bool pending = timer_runs(dev, E1000_TIMER_RDTR) ||
-		timer_runs(dev, E1000_TIMER_RADV);
-
 	e1000_timer_cancel(dev, E1000_TIMER_RDTR);
 	e1000_timer_cancel(dev, E1000_TIMER_RADV);
-	if (pending)
-		e1000_raise(dev, ICR_RXT0);
+	e1000_raise(dev, ICR_RXT0);
 }
 
-void e1000_irq_tx_expire(struct e1000 *dev)
+static void raise_tx(struct e1000 *dev)
 {
-	bool pending = timer_runs(dev, E1000_TIMER_TIDV) ||
-		timer_runs(dev, E1000_TIMER_TADV);
-
 	e1000_timer_cancel(dev, E1000_TIMER_TIDV);
 	e1000_timer_cancel(dev, E1000_TIMER_TADV);
-	if (pending)
-		e1000_raise(dev, ICR_TXDW);
+	e1000_raise(dev, ICR_TXDW);
 }
 
-void e1000_irq_received(struct e1000 *dev)
+/* The timers run, or have just expired: an interrupt is owed. */
+void e1000_irq_rx_flush(struct e1000 *dev)
 {
-	if (!delay(dev, E1000_RDTR, E1000_TIMER_RDTR,
-		   E1000_RADV, E1000_TIMER_RADV))
-		e1000_raise(dev, ICR_RXT0);
+	if (timer_runs(dev, E1000_TIMER_RDTR) ||
+	    timer_runs(dev, E1000_TIMER_RADV))
+		raise_rx(dev);
+}
+
+void e1000_irq_tx_flush(struct e1000 *dev)
+{
+	if (timer_runs(dev, E1000_TIMER_TIDV) ||
+	    timer_runs(dev, E1000_TIMER_TADV))
+		raise_tx(dev);
+}
+
+void e1000_irq_received(struct e1000 *dev, bool now)
+{
+	if (now || !delay(dev, E1000_RDTR, E1000_TIMER_RDTR,
+			  E1000_RADV, E1000_TIMER_RADV))
+		raise_rx(dev);
 }
 
 void e1000_irq_sent(struct e1000 *dev, bool may_delay)
 {
 	if (!may_delay || !delay(dev, E1000_TIDV, E1000_TIMER_TIDV,
 				 E1000_TADV, E1000_TIMER_TADV))
-		e1000_raise(dev, ICR_TXDW);
+		raise_tx(dev);
 }
 
 static void link_expired(struct timer *timer)
@@ -137,25 +146,25 @@ static void itr_expired(struct timer *timer)
 
 static void rdtr_expired(struct timer *timer)
 {
-	e1000_irq_rx_expire(container_of(timer, struct e1000,
+	raise_rx(container_of(timer, struct e1000,
 					 timer[E1000_TIMER_RDTR]));
 }
 
 static void radv_expired(struct timer *timer)
 {
-	e1000_irq_rx_expire(container_of(timer, struct e1000,
+	raise_rx(container_of(timer, struct e1000,
 					 timer[E1000_TIMER_RADV]));
 }
 
 static void tidv_expired(struct timer *timer)
 {
-	e1000_irq_tx_expire(container_of(timer, struct e1000,
+	raise_tx(container_of(timer, struct e1000,
 					 timer[E1000_TIMER_TIDV]));
 }
 
 static void tadv_expired(struct timer *timer)
 {
-	e1000_irq_tx_expire(container_of(timer, struct e1000,
+	raise_tx(container_of(timer, struct e1000,
 					 timer[E1000_TIMER_TADV]));
 }
 

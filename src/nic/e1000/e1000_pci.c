@@ -140,8 +140,18 @@ static const struct pci_dev_ops e1000_pci_ops = {
 	.destroy = destroy,
 };
 
+static const struct port_counter counters[] = {
+#define C(name, what) { #name, what },
+	E1000_COUNTERS(C)
+#undef C
+};
+static_assert(sizeof(struct e1000_counters) ==
+	      ARRAY_SIZE(counters) * sizeof(counter), "counters alone");
+
 static const struct port_ops e1000_port_ops = {
 	.kind = "e1000",
+	.counters = counters,
+	.n_counters = ARRAY_SIZE(counters),
 	.tx_burst = e1000_tx_burst,
 	.tx_done = e1000_tx_done,
 	.rx_burst = e1000_rx_burst,
@@ -196,10 +206,11 @@ static int create(const struct nic_params *params, struct nic *nic)
 	memcpy(dev->mac, params->mac, sizeof(dev->mac));
 	dev->exact_crc = params->exact_crc;
 	memcpy(dev->port.mac, params->mac, sizeof(dev->port.mac));
+	dev->port.counters = (const counter *)&dev->counters;
 	/* Long packets are this device's own business, see e1000_rx.c. */
 	dev->port.caps = (struct port_caps){
-		.max_len = E1000_RX_MAX - E1000_CRC_LEN,
-		.min_len = E1000_RX_MIN - E1000_CRC_LEN,
+		.max_len = E1000_LEN_MAX - E1000_CRC_LEN,
+		.min_len = E1000_LEN_MIN - E1000_CRC_LEN,
 		.vlan = true,
 	};
 	e1000_irq_init(dev);

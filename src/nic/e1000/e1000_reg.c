@@ -131,7 +131,7 @@ static void rdtr_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
 	if (val & DELAY_FPD)
-		e1000_irq_rx_expire(dev);
+		e1000_irq_rx_flush(dev);
 }
 
 static void tctl_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
@@ -158,7 +158,7 @@ static void tidv_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
 	if (val & DELAY_FPD)
-		e1000_irq_tx_expire(dev);
+		e1000_irq_tx_flush(dev);
 }
 
 static uint32_t stat_rd(struct e1000 *dev, unsigned int slot)
@@ -196,9 +196,11 @@ static const struct { uint32_t offset; uint16_t slot; } aliases[] = {
 #undef A
 };
 
-/* Which register an offset is: slot + 1 by offset / 4, and its row by slot. */
+/* Which register an offset is: slot + 1 by offset / 4; its row, and its value
+ * after a reset, by slot. */
 static uint16_t slot_at[E1000_REGS_SIZE / 4];
 static uint16_t row_of[E1000_N_SLOTS];
+static uint32_t reset_values[E1000_N_SLOTS];
 static pthread_once_t maps_once = PTHREAD_ONCE_INIT;
 
 static void map_row(const struct e1000_row *row, uint32_t offset)
@@ -212,8 +214,11 @@ static void make_maps(void)
 {
 	for (unsigned int r = 0; r < e1000_n_rows; r++) {
 		map_row(&e1000_rows[r], e1000_rows[r].offset);
-		for (unsigned int i = 0; i < e1000_rows[r].n; i++)
+		for (unsigned int i = 0; i < e1000_rows[r].n; i++) {
 			row_of[e1000_rows[r].slot + i] = (uint16_t)r;
+			reset_values[e1000_rows[r].slot + i] =
+				e1000_rows[r].reset;
+		}
 	}
 	for (unsigned int a = 0; a < ARRAY_SIZE(aliases); a++)
 		map_row(&e1000_rows[row_of[aliases[a].slot]],
@@ -270,8 +275,7 @@ void e1000_reset(struct e1000 *dev, enum e1000_reset kind)
 	bool software = kind == E1000_RESET_SOFTWARE;
 
 	pthread_once(&maps_once, make_maps);
-	for (unsigned int slot = 0; slot < E1000_N_SLOTS; slot++)
-		s->reg[slot] = e1000_rows[row_of[slot]].reset;
+	memcpy(s->reg, reset_values, sizeof(s->reg));
 	if (software)
 		s->reg[E1000_PBA] = pba; /* a new split needs RST to count */
 

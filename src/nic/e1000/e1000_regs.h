@@ -4,8 +4,9 @@
  * registers and EEPROM words.
  *
  * Section numbers are those of Intel's "PCI/PCI-X Family of Gigabit Ethernet
- * Controllers Software Developer's Manual" (8254x SDM): 3 descriptors, 5
- * EEPROM, 8 PHY, 13 registers.
+ * Controllers Software Developer's Manual", 317453-006, revision 4.0: 3
+ * descriptors, 5 EEPROM, 8 link, 9 VLAN, 13 registers (13.4.7 those of the
+ * PHY), 14 resets.
  */
 #ifndef E1000_REGS_H
 #define E1000_REGS_H
@@ -26,7 +27,7 @@
  * write hook	does the whole write; NULL: the writable bits are stored
  */
 #define E1000_REGISTERS(R)						      \
-	/* General, 13.4 */						      \
+	/* General, 13.4.1 to 13.4.16 */				      \
 	R(0x00000, CTRL,    1, 0, CTRL_RESET, CTRL_WRITABLE, NULL, ctrl_wr)   \
 	R(0x00008, STATUS,  1, 0, STATUS_RESET, 0, NULL, NULL)		      \
 	R(0x00010, EECD,    1, 0, EECD_RESET, EECD_WRITABLE, eecd_rd, eecd_wr)\
@@ -43,13 +44,13 @@
 	R(0x00180, RXCW,    1, 0, 0, 0, NULL, NULL)			      \
 	R(0x00e00, LEDCTL,  1, 0, 0x602, 0xffffffff, NULL, NULL)	      \
 	R(0x01000, PBA,     1, 0, PBA_RESET, PBA_RXA, NULL, pba_wr)	      \
-	/* Interrupt, from 13.4.17 on */				      \
+	/* Interrupt, 13.4.17 to 13.4.21 */				      \
 	R(0x000c0, ICR,     1, 0, 0, ICR_CAUSES, icr_rd, icr_wr)	      \
 	R(0x000c4, ITR,     1, 0, 0, 0x0000ffff, NULL, itr_wr)		      \
 	R(0x000c8, ICS,     1, 0, 0, ICR_CAUSES, ics_rd, ics_wr)	      \
 	R(0x000d0, IMS,     1, 0, 0, ICR_CAUSES, NULL, ims_wr)		      \
 	R(0x000d8, IMC,     1, 0, 0, ICR_CAUSES, NULL, imc_wr)		      \
-	/* Receive, from 13.4.22 on */				      \
+	/* Receive, 13.4.22 to 13.4.32, 13.4.46, 13.4.47 */		      \
 	R(0x00100, RCTL,    1, 0, 0, RCTL_WRITABLE, NULL, rctl_wr)	      \
 	R(0x02160, FCRTL,   1, 0, 0, 0x8000fff8, NULL, NULL)		      \
 	R(0x02168, FCRTH,   1, 0, 0, 0x0000fff8, NULL, NULL)		      \
@@ -63,7 +64,7 @@
 	R(0x0282c, RADV,    1, 0, 0, 0x0000ffff, NULL, NULL)		      \
 	R(0x02c00, RSRPD,   1, 0, 0, 0x00000fff, NULL, NULL)		      \
 	R(0x05000, RXCSUM,  1, 0, 0, 0x000007ff, NULL, NULL)		      \
-	/* Transmit, from 13.4.33 on */				      \
+	/* Transmit, 13.4.33 to 13.4.45 */				      \
 	R(0x00400, TCTL,    1, 0, 0, TCTL_WRITABLE, NULL, tctl_wr)	      \
 	R(0x00410, TIPG,    1, 0, 0, 0x3fffffff, NULL, NULL)		      \
 	R(0x00458, AIT,     1, 0, 0, 0x0000ffff, NULL, NULL)		      \
@@ -242,11 +243,11 @@ enum {
 #define EERD_DATA_SHIFT	16
 #define EERD_WRITABLE	0x0000ff01
 
-/* CTRL_EXT */
+/* CTRL_EXT, 13.4.6.  ASDCHK (12) and EE_RST clear themselves. */
 #define CTRL_EXT_EE_RST	BIT(13)		/* read the EEPROM again */
-#define CTRL_EXT_WRITABLE 0x10c0dfff
+#define CTRL_EXT_WRITABLE 0x10c0cfff
 
-/* MDIC */
+/* MDIC, 13.4.7 */
 #define MDIC_DATA	0xffffu
 #define MDIC_REG_SHIFT	16		/* 5 bits */
 #define MDIC_PHY_SHIFT	21		/* 5 bits */
@@ -257,7 +258,7 @@ enum {
 #define MDIC_ERROR	BIT(30)
 #define MDIC_WRITABLE	0x2fffffff
 
-/* PBA: KiB of the 64 that receive has; transmit has the rest */
+/* PBA, 13.4.16: KiB of the 64 that receive has; transmit has the rest */
 #define PBA_RXA		0x0000ffffu
 #define PBA_TXA_SHIFT	16
 #define PBA_TOTAL	64u
@@ -299,15 +300,16 @@ enum {
 #define RCTL_SECRC	BIT(26)		/* strip the CRC */
 #define RCTL_WRITABLE	0x06dfb3feu
 
-/* RXCSUM */
+/* RXCSUM, 13.4.47 */
 #define RXCSUM_PCSS	0xffu		/* packet checksum: from where */
 #define RXCSUM_IPOFL	BIT(8)		/* check IPv4 headers */
 #define RXCSUM_TUOFL	BIT(9)		/* check TCP and UDP */
 
-/* TCTL, 13.4.33; TXDCTL */
+/* TCTL, 13.4.33; TXDCTL, 13.4.43 */
 #define TCTL_EN		BIT(1)		/* transmitter on */
+#define TCTL_PSP	BIT(3)		/* pad short packets */
 #define TCTL_WRITABLE	0x03fffffau
-#define TXDCTL_LWTHRESH_SHIFT 25	/* TXD_LOW below this many times 8 */
+#define TXDCTL_LWTHRESH_SHIFT 25	/* TXD_LOW at this many times 8 */
 
 /* RAH, 13.5 */
 #define RAH_AV		BIT(31)		/* address valid */
@@ -387,7 +389,7 @@ static_assert(sizeof(struct e1000_txctx) == 16, "e1000_txctx");
 /* Where the status byte lies, in each kind of descriptor. */
 #define TXD_STATUS_OFF	12
 
-/* PHY registers (IEEE 802.3 clause 22; 88E1011 from 16 on):
+/* PHY registers, 13.4.7 (IEEE 802.3 clause 22; 88E1011 from 16 on):
  * P(number, NAME, reset, writable).  The others are 0 and read-only. */
 #define E1000_PHY_REGISTERS(P)						\
 	P(0,  CTRL,	   0x1140, 0x7fc0)				\

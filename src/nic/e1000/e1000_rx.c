@@ -34,6 +34,7 @@ struct rx_packet {
 	bool tag_beside;	/* has a tag, in frame.vlan_tci */
 	uint16_t tci;		/* ... which is this */
 	uint32_t wire_len;	/* tag, padding and CRC included */
+	bool oversize;		/* longer than LPE allows */
 	uint8_t status, errors;	/* of its last descriptor */
 	uint16_t csum, special;
 	struct iovec piece[RX_PIECES]; /* what is to be copied */
@@ -50,14 +51,6 @@ struct rx_plan {
 	uint16_t len[E1000_RX_DESCS];	/* bytes into each */
 	uint32_t n;
 };
-
-static bool rx_ready(struct e1000 *dev)
-{
-	const uint32_t *reg = dev->state->reg;
-
-	return reg[E1000_RCTL] & RCTL_EN && reg[E1000_STATUS] & STATUS_LU &&
-		e1000_loopback(dev) == dev->rx.looping && e1000_can_dma(dev);
-}
 
 /* ---- classify and filter ---- */
 
@@ -77,7 +70,7 @@ static void classify(struct e1000 *dev, struct rx_packet *pkt)
 	}
 	pkt->wire_len = frame->len + E1000_CRC_LEN +
 		(pkt->tag_beside ? ETH_TAG_LEN : 0);
-	pkt->wire_len = max_of(pkt->wire_len, (uint32_t)E1000_RX_MIN);
+	pkt->wire_len = max_of(pkt->wire_len, (uint32_t)E1000_LEN_MIN);
 }
 
 static bool in_receive_addresses(const uint32_t *reg, const uint8_t *dst,
@@ -146,14 +139,13 @@ static bool filter(struct e1000 *dev, struct rx_packet *pkt)
 		counter_add(&dev->counters.rx_filtered, 1);
 		return false;
 	}
-	/* A long packet is a bad one, and stored as such, unless LPE.  The
+	/* A long packet is a bad one, and stored as such if bad ones are.  The
 	 * buffers it needs are found in any case (CVE-2012-6075). */
-	if (pkt->wire_len > E1000_RX_MAX ||
-	    (pkt->wire_len > E1000_RX_MAX_NORMAL &&
-	     !(rctl & (RCTL_LPE | RCTL_SBP)))) {
-		e1000_stat_add(dev, E1000_ROC, 1);
-		e1000_stat_add(dev, E1000_TPR, 1);
-		e1000_stat_add64(dev, E1000_TORL, pkt->wire_len);
+	pkt->oversize = pkt->wire_len > (rctl & RCTL_LPE ? E1000_LEN_MAX :
+					 E1000_LEN_MAX_NORMAL);
+	if (pkt->wire_len > E1000_LEN_MAX ||
+	    (pkt->oversize && !(rctl & RCTL_SBP))) {
+		e1000_stat_oversize(dev, pkt->wire_len);
 		counter_add(&dev->counters.rx_long, 1);
 		return false;
 	}
@@ -162,8 +154,8 @@ static bool filter(struct e1000 *dev, struct rx_packet *pkt)
 
 /* ---- checksums ---- */
 
-static void add_frame_bytes(struct csum *sum, const struct frame *frame,
-			    uint32_t from, uint32_t len)
+void e1000_csum_add_frame(struct csum *sum, const struct frame *frame,
+			  uint32_t from, uint32_t len)
 {
 	uint32_t at = 0;
 
@@ -221,7 +213,7 @@ static bool l4_csum_good(const struct frame *frame, const struct parsed *at,
 	else
 		csum_add_pseudo6(&sum, l3 + offsetof(struct ip6_hdr, src),
 				 at->ip_proto, len);
-	add_frame_bytes(&sum, frame, at->l4_off, len);
+	e1000_csum_add_frame(&sum, frame, at->l4_off, len);
 	return be16_get(csum_finish(&sum)) == 0;
 }
 
@@ -307,7 +299,8 @@ static uint32_t crc32_of(const struct iovec *iov, unsigned int n_iov)
 	return ~crc;
 }
 
-/* The packet checksum from byte PCSS on, without the CRC (3.2.3). */
+/* The packet checksum from byte PCSS on, of what goes into the buffers: the
+ * CRC is in it unless it is stripped (3.2.9). */
 static uint16_t packet_csum(const struct rx_packet *pkt, uint32_t pcss)
 {
 	struct csum sum = CSUM_INIT;
@@ -326,7 +319,7 @@ static uint16_t packet_csum(const struct rx_packet *pkt, uint32_t pcss)
 /* List what goes into the guest's buffers. */
 static void lay_out(struct e1000 *dev, struct rx_packet *pkt)
 {
-	static const uint8_t zeros[E1000_RX_MIN];
+	static const uint8_t zeros[E1000_LEN_MIN];
 	const struct frame *frame = pkt->frame;
 	const uint32_t *reg = dev->state->reg;
 	bool strip = pkt->tagged && reg[E1000_CTRL] & CTRL_VME;
@@ -344,21 +337,21 @@ static void lay_out(struct e1000 *dev, struct rx_packet *pkt)
 	for (unsigned int i = 0; i < frame->n_segs; i++)
 		add_bytes(pkt, frame->segs[i].iov_base,
 			  (uint32_t)frame->segs[i].iov_len);
-	min = E1000_RX_MIN - E1000_CRC_LEN;
+	min = E1000_LEN_MIN - E1000_CRC_LEN;
 	if (pkt->len < min)
 		add_bytes(pkt, zeros, min - pkt->len);
 	if (strip) {
 		pkt->status |= RXD_VP;
 		pkt->special = pkt->tci;
 	}
-	if (pcss)
-		pkt->csum = packet_csum(pkt, pcss);
 	if (!(reg[E1000_RCTL] & RCTL_SECRC)) {
 		/* On the wire the CRC's lowest byte is first. */
 		le32_store(&pkt->crc, dev->exact_crc ?
 			   crc32_of(pkt->piece, pkt->n_pieces) : 0);
 		add_bytes(pkt, &pkt->crc, sizeof(pkt->crc));
 	}
+	if (pcss || dev->exact_crc)
+		pkt->csum = packet_csum(pkt, pcss);
 }
 
 /* ---- descriptors ---- */
@@ -380,20 +373,22 @@ static uint32_t ring_avail(const struct e1000 *dev)
 	return tail >= head ? tail - head : tail + dev->rx.ring.n - head;
 }
 
-/* One half of the @i-th descriptor from RDH on, as one word: its address, or
- * what is written back.  Rings are aligned to 16 bytes, memory to pages. */
-static uint64_t *ring_word(const struct e1000 *dev, uint32_t i, size_t half)
+/* Half a descriptor, the @i-th from RDH on: its buffer's address, or at @half 8
+ * what is ours.  Rings are aligned to 16 bytes, memory to pages. */
+static uint64_t desc_word(const struct e1000 *dev, uint32_t i, size_t half)
 {
 	uint32_t idx = dev->state->reg[E1000_RDH] + i;
 
 	if (idx >= dev->rx.ring.n)
 		idx -= dev->rx.ring.n;
-	return (uint64_t *)(void *)(dev->rx.ring.hva +
-				    idx * sizeof(struct e1000_rxd) + half);
+	return __atomic_load_n((const uint64_t *)(const void *)
+			       (dev->rx.ring.hva +
+				idx * sizeof(struct e1000_rxd) + half),
+			       __ATOMIC_RELAXED);
 }
 
 /* Find descriptors for @len bytes: false if there are not enough now.  One
- * without a buffer is passed over (3.2.3). */
+ * without a buffer is passed over (3.2.5). */
 static bool plan_descs(const struct e1000 *dev, uint32_t len, uint32_t avail,
 		       struct rx_plan *plan)
 {
@@ -404,9 +399,7 @@ static bool plan_descs(const struct e1000 *dev, uint32_t len, uint32_t avail,
 
 		if (i == avail)
 			return false;
-		plan->addr[i] = __atomic_load_n(
-			ring_word(dev, i, offsetof(struct e1000_rxd, addr)),
-			__ATOMIC_RELAXED);
+		plan->addr[i] = desc_word(dev, i, 0);
 		plan->len[i] = (uint16_t)(plan->addr[i] ? min_of(len, size) :
 					  0);
 		len -= plan->len[i];
@@ -415,14 +408,15 @@ static bool plan_descs(const struct e1000 *dev, uint32_t len, uint32_t avail,
 	return true;
 }
 
-/* Copy the next @len bytes of the packet to @dst. */
+/* Copy the next @len bytes of the packet to @dst.  A guest that sends to itself
+ * may have them overlap. */
 static void copy_out(struct rx_packet *pkt, uint8_t *dst, size_t len)
 {
 	while (len) {
 		struct iovec *iov = &pkt->piece[pkt->piece_idx];
 		size_t n = min_of(len, iov->iov_len);
 
-		memcpy(dst, iov->iov_base, n);
+		memmove(dst, iov->iov_base, n);
 		dst += n;
 		len -= n;
 		iov->iov_base = (uint8_t *)iov->iov_base + n;
@@ -452,27 +446,62 @@ static bool copy_to_buffers(struct e1000 *dev, struct rx_packet *pkt,
 	return true;
 }
 
-/* All but the buffer's address is ours.  The driver may look at any time: DD
- * comes last, and what it covers is one store (release). */
-static void write_back(struct e1000 *dev, const struct rx_packet *pkt,
-		       const struct rx_plan *plan, bool good)
+/* Bytes of a descriptor that are ours, as one word. */
+static uint64_t done_word(uint32_t len, uint32_t csum, uint32_t status,
+			  uint32_t errors, uint32_t special)
 {
-	for (uint32_t i = 0; i < plan->n; i++) {
-		bool last = i + 1 == plan->n;
-		uint64_t val = good ? plan->len[i] : 0;
-		uint64_t status = RXD_DD, errors = 0;
+	return len | (uint64_t)csum << 16 | (uint64_t)status << 32 |
+		(uint64_t)errors << 40 | (uint64_t)special << 48;
+}
 
-		if (last) {
-			status |= RXD_EOP | (good ? pkt->status : 0);
-			errors = good ? pkt->errors : RXD_ERR_RXE;
-			val |= (uint64_t)pkt->csum << 16 |
-				(uint64_t)pkt->special << 48;
-		}
-		val |= status << 32 | errors << 40;
-		__atomic_store_n(
-			ring_word(dev, i, offsetof(struct e1000_rxd, len)),
-			val, __ATOMIC_RELEASE);
+/* Write back what has been received since, in one go: a driver that looks at
+ * the ring meanwhile shares its cache lines once a burst, not once a packet.
+ * Buffers are written before the status that says so. */
+static void publish(struct e1000 *dev)
+{
+	struct e1000_rx *rx = &dev->rx;
+	uint32_t rdh = dev->state->reg[E1000_RDH];
+	uint32_t idx = rdh >= rx->n_done ? rdh - rx->n_done :
+		rdh + rx->ring.n - rx->n_done;
+
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < rx->n_done; i++) {
+		uint8_t *desc = rx->ring.hva + idx * sizeof(struct e1000_rxd);
+
+		__atomic_store_n((uint64_t *)(void *)
+				 (desc + offsetof(struct e1000_rxd, len)),
+				 rx->done[i], __ATOMIC_RELAXED);
+		if (++idx == rx->ring.n)
+			idx = 0;
 	}
+	rx->n_done = 0;
+}
+
+/* The packet checksum is in the first descriptor, what else there is to say in
+ * the last (3.2.3).  Those without a buffer get DD, and are left alone but for
+ * that (3.2.5). */
+static void finish_descs(struct e1000 *dev, const struct rx_packet *pkt,
+			 const struct rx_plan *plan, bool good)
+{
+	uint64_t *done = &dev->rx.done[dev->rx.n_done];
+	uint32_t csum = good ? pkt->csum : 0;
+
+	for (uint32_t i = 0; i < plan->n; i++) {
+		if (!plan->len[i]) {
+			done[i] = desc_word(dev, i, 8) |
+				done_word(0, 0, RXD_DD, 0, 0);
+			continue;
+		}
+		done[i] = done_word(good ? plan->len[i] : 0, csum, RXD_DD, 0,
+				    0);
+		csum = 0;
+	}
+	if (good)
+		done[plan->n - 1] |= done_word(0, 0, RXD_EOP | pkt->status,
+					       pkt->errors, pkt->special);
+	else
+		done[plan->n - 1] |= done_word(0, 0, RXD_EOP, RXD_ERR_RXE, 0);
+	dev->rx.n_done += plan->n;
 }
 
 static void advance(struct e1000 *dev, uint32_t n, uint32_t avail)
@@ -481,7 +510,9 @@ static void advance(struct e1000 *dev, uint32_t n, uint32_t avail)
 	uint32_t rctl = dev->state->reg[E1000_RCTL];
 	uint32_t low = dev->rx.ring.n >> (1 + (rctl >> RCTL_RDMTS_SHIFT & 3));
 
-	*rdh = (*rdh + n) % dev->rx.ring.n;
+	*rdh += n;	/* within the ring, and not past RDT */
+	if (*rdh >= dev->rx.ring.n)
+		*rdh -= dev->rx.ring.n;
 	if (avail > low && avail - n <= low)
 		dev->rx.causes |= ICR_RXDMT0;
 }
@@ -520,34 +551,43 @@ static bool deliver(struct e1000 *dev, struct rx_packet *pkt)
 	}
 	check(dev, pkt);
 	good = copy_to_buffers(dev, pkt, &plan);
-	write_back(dev, pkt, &plan, good);
+	if (dev->rx.n_done + plan.n > E1000_RX_DONE)
+		publish(dev);
+	finish_descs(dev, pkt, &plan, good);
 	advance(dev, plan.n, avail);
 	dev->rx.causes |= ICR_RXT0;
-	if (good) {
-		e1000_stat_received(dev, pkt->frame->hdr, pkt->wire_len);
-		if (pkt->len <= small)
-			dev->rx.causes |= ICR_SRPD;
-	} else {
+	if (!good)
 		counter_add(&dev->counters.rx_drop_dma, 1);
-	}
+	else if (pkt->oversize)
+		e1000_stat_oversize(dev, pkt->wire_len);
+	else
+		e1000_stat_received(dev, pkt->frame->hdr, pkt->wire_len);
+	if (good && pkt->len <= small)
+		dev->rx.causes |= ICR_SRPD;
 	return true;
 }
 
-static bool receive(struct e1000 *dev, const struct frame *frame)
+/* Why nothing at all can be received now; NULL: it can.  Good for a burst, for
+ * registers are written between bursts alone. */
+static counter *closed(struct e1000 *dev)
 {
 	const uint32_t *reg = dev->state->reg;
-	struct rx_packet pkt;
 
-	if (!rx_ready(dev)) {
-		counter_add(&dev->counters.rx_off, 1);
-		return true;
-	}
+	if (!(reg[E1000_RCTL] & RCTL_EN) || !(reg[E1000_STATUS] & STATUS_LU) ||
+	    e1000_loopback(dev) != dev->rx.looping || !e1000_can_dma(dev))
+		return &dev->counters.rx_off;
 	if (!e1000_ring_view(dev, &dev->rx.ring, E1000_RDBAL) ||
 	    reg[E1000_RDH] >= dev->rx.ring.n ||
-	    reg[E1000_RDT] >= dev->rx.ring.n) {
-		counter_add(&dev->counters.rx_bad_ring, 1);
-		return true;
-	}
+	    reg[E1000_RDT] >= dev->rx.ring.n)
+		return &dev->counters.rx_bad_ring;
+	return NULL;
+}
+
+/* One frame; false: no room. */
+static bool receive(struct e1000 *dev, const struct frame *frame)
+{
+	struct rx_packet pkt;
+
 	memset(&pkt, 0, offsetof(struct rx_packet, piece));
 	pkt.n_pieces = pkt.piece_idx = 0;
 	pkt.len = 0;
@@ -560,11 +600,18 @@ unsigned int e1000_rx_burst(struct port_queue *queue,
 			    struct frame *const *frames, unsigned int n)
 {
 	struct e1000 *dev = e1000_of_port(queue->port);
+	counter *drop = closed(dev);
 	unsigned int i;
 
+	if (drop) {
+		counter_add(drop, n);
+		return n;
+	}
+	counter_add(&dev->counters.rx_bursts, 1);
 	for (i = 0; i < n; i++)
 		if (!receive(dev, frames[i]))
 			break;
+	publish(dev);
 	return i;
 }
 
@@ -575,7 +622,7 @@ void e1000_rx_flush(struct port_queue *queue)
 
 	dev->rx.causes = 0;
 	if (causes & ICR_RXT0)
-		e1000_irq_received(dev);
+		e1000_irq_received(dev, causes & ICR_SRPD);
 	if (causes & ~ICR_RXT0)
 		e1000_raise(dev, causes & ~ICR_RXT0);
 }

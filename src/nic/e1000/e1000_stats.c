@@ -45,9 +45,12 @@ void e1000_stat_sent(struct e1000 *dev, const uint8_t *dst, uint32_t len,
 	uint64_t bytes = (uint64_t)len * n;
 
 	e1000_stat_add(dev, E1000_TPT, n);
-	e1000_stat_add(dev, E1000_GPTC, n);
 	e1000_stat_add64(dev, E1000_TOTL, bytes);
-	e1000_stat_add64(dev, E1000_GOTCL, bytes);
+	/* A short one is not a good one (13.7.30). */
+	if (len >= E1000_LEN_MIN) {
+		e1000_stat_add(dev, E1000_GPTC, n);
+		e1000_stat_add64(dev, E1000_GOTCL, bytes);
+	}
 	e1000_stat_add(dev, size_class(E1000_PTC64, len), n);
 	if (is_broadcast(dst))
 		e1000_stat_add(dev, E1000_BPTC, n);
@@ -66,6 +69,15 @@ void e1000_stat_received(struct e1000 *dev, const uint8_t *dst, uint32_t len)
 		e1000_stat_add(dev, E1000_BPRC, 1);
 	else if (eth_addr_is_multicast(dst))
 		e1000_stat_add(dev, E1000_MPRC, 1);
+}
+
+/* Longer than 1522 bytes, or 16384 with LPE (13.7.15, 13.7.36). */
+void e1000_stat_oversize(struct e1000 *dev, uint32_t len)
+{
+	e1000_stat_add(dev, E1000_ROC, 1);
+	e1000_stat_add(dev, E1000_RLEC, 1);
+	e1000_stat_add(dev, E1000_TPR, 1);
+	e1000_stat_add64(dev, E1000_TORL, len);
 }
 
 void e1000_stat_missed(struct e1000 *dev)

@@ -52,6 +52,13 @@ struct packet {
 	counter *drop;		/* why it cannot be sent; NULL: it can */
 };
 
+/* Is it to be cut up by its context? */
+static bool segments(const struct packet *pkt)
+{
+	return (pkt->first_lower & (TXD_DEXT | TXD_TSE)) ==
+		(TXD_DEXT | TXD_TSE);
+}
+
 static bool tx_ready(struct e1000 *dev)
 {
 	const uint32_t *reg = dev->state->reg;
@@ -62,12 +69,16 @@ static bool tx_ready(struct e1000 *dev)
 
 /* ---- completion ---- */
 
+/* Short packets are padded on the wire if the driver wants it (13.4.33). */
 static void count_sent(struct e1000 *dev, const struct e1000_tx_snap *snap)
 {
+	bool pad = dev->state->reg[E1000_TCTL] & TCTL_PSP;
+	uint32_t min = pad ? E1000_LEN_MIN : 0;
+
 	if (snap->n_wire > 1)
-		e1000_stat_sent(dev, snap->dst, snap->wire_len,
+		e1000_stat_sent(dev, snap->dst, max_of(snap->wire_len, min),
 				snap->n_wire - 1);
-	e1000_stat_sent(dev, snap->dst, snap->last_len, 1);
+	e1000_stat_sent(dev, snap->dst, max_of(snap->last_len, min), 1);
 	if (snap->tso)
 		e1000_stat_add(dev, E1000_TSCTC, 1);
 }
@@ -98,7 +109,7 @@ static void complete(struct e1000 *dev, uint32_t n,
 {
 	struct e1000_state *s = dev->state;
 	uint32_t head = s->reg[E1000_TDH], tail = s->reg[E1000_TDT];
-	uint32_t size = dev->tx.ring.n, low, left;
+	uint32_t size = dev->tx.ring.n, causes = 0, low, left;
 	bool reported = false, delay = true;
 
 	if (!dev->tx.ring.hva)
@@ -116,12 +127,15 @@ static void complete(struct e1000 *dev, uint32_t n,
 	s->tx_skip = skip;
 	s->reg[E1000_TDH] = head;
 
+	/* Passed on the way from one more to this many (13.4.43). */
 	low = (s->reg[E1000_TXDCTL] >> TXDCTL_LWTHRESH_SHIFT) * 8;
 	left = ring_used(head, tail, size);
-	if (left < low && left + n >= low)
-		e1000_raise(dev, ICR_TXD_LOW);
+	if (left <= low && left + n > low)
+		causes |= ICR_TXD_LOW;
 	if (head == tail)
-		e1000_raise(dev, ICR_TXQE);
+		causes |= ICR_TXQE;
+	if (causes)
+		e1000_raise(dev, causes);
 	if (reported)
 		e1000_irq_sent(dev, delay);
 }
@@ -134,6 +148,7 @@ void e1000_tx_done(struct port_queue *queue, const struct frame_batch *batch,
 
 	if (!n)
 		return;
+	counter_add(&dev->counters.tx_bursts, 1);
 	for (unsigned int i = 0; i < n; i++)
 		count_sent(dev, &dev->tx.snap[batch->frames[i].cookie]);
 	last = &dev->tx.snap[batch->frames[n - 1].cookie];
@@ -142,14 +157,14 @@ void e1000_tx_done(struct port_queue *queue, const struct frame_batch *batch,
 
 /* ---- offloads ---- */
 
-/* Sum up [css, cse] of the private header into the field at @cso. */
+/* Sum up bytes [css, cse] of the frame into the field at @cso. */
 static void insert_csum(struct frame *frame, uint32_t css, uint32_t cso,
 			uint32_t cse)
 {
 	struct csum sum = CSUM_INIT;
 	be16 field;
 
-	csum_add(&sum, frame->hdr + css, cse + 1 - css);
+	e1000_csum_add_frame(&sum, frame, css, cse + 1 - css);
 	field = csum_finish(&sum);
 	memcpy(frame->hdr + cso, &field, sizeof(field));
 }
@@ -169,10 +184,8 @@ static void offload_csum(struct e1000 *dev, struct frame *frame, uint32_t css,
 		frame->flags |= FRAME_CSUM_PARTIAL;
 		frame->csum_start = (uint16_t)css;
 		frame->csum_offset = (uint16_t)(cso - css);
-	} else if (cse < frame->hdr_len) {
-		insert_csum(frame, css, cso, cse);
 	} else {
-		counter_add(&dev->counters.tx_bad_csum, 1);
+		insert_csum(frame, css, cso, cse);
 	}
 }
 
@@ -213,7 +226,7 @@ static bool tso_ip6(struct frame *frame, uint32_t off, uint32_t len,
 }
 
 /* Add the length to the pseudo-header's sum, which the driver has left without
- * one (3.5.7); in UDP also the header's own length. */
+ * one (3.5); in UDP also the header's own length. */
 static void tso_l4(struct frame *frame, uint32_t off, uint32_t len, bool tcp)
 {
 	uint32_t field = off + (tcp ? offsetof(struct tcp_hdr, csum) :
@@ -277,20 +290,23 @@ static bool offload_tso(struct frame *frame, const struct e1000_txctx *ctx,
 	return true;
 }
 
-/* Insert the descriptor's tag; 0x8100 goes beside the bytes, a type of the
+/* Insert the descriptor's tag: the last one's, or the first one's of a packet
+ * to be segmented (3.3.7.1).  0x8100 goes beside the bytes, a type of the
  * driver's own into them.  Without one, a tag in the bytes is taken out. */
 static void offload_vlan(struct e1000 *dev, struct frame *frame,
 			 const struct packet *pkt)
 {
 	uint16_t vet = (uint16_t)dev->state->reg[E1000_VET];
+	bool tse = segments(pkt);
+	uint32_t lower = tse ? pkt->first_lower : pkt->last_lower;
+	uint32_t upper = tse ? pkt->first_upper : pkt->last_upper;
 
-	if (!(pkt->last_lower & TXD_VLE) ||
-	    !(dev->state->reg[E1000_CTRL] & CTRL_VME)) {
+	if (!(lower & TXD_VLE) || !(dev->state->reg[E1000_CTRL] & CTRL_VME)) {
 		frame_pop_vlan(frame);
 		return;
 	}
 	frame->flags |= FRAME_VLAN;
-	frame->vlan_tci = (uint16_t)(pkt->last_upper >> TXD_SPECIAL_SHIFT);
+	frame->vlan_tci = (uint16_t)(upper >> TXD_SPECIAL_SHIFT);
 	if (vet != ETH_TYPE_VLAN) {
 		frame_push_vlan(frame);
 		be16_store(frame->hdr + 2 * ETH_ADDR_LEN, vet);
@@ -313,10 +329,10 @@ static bool offload(struct e1000 *dev, struct frame *frame,
 	if (!(pkt->first_lower & TXD_DEXT)) {
 		if (pkt->last_lower & TXD_IC)
 			offload_csum(dev, frame,
-				     pkt->last_upper >> TXD_CSS_SHIFT & 0xff,
+				     pkt->first_upper >> TXD_CSS_SHIFT & 0xff,
 				     pkt->last_lower >> TXD_CSO_SHIFT & 0xff,
 				     0, true);
-	} else if (pkt->first_lower & TXD_TSE) {
+	} else if (segments(pkt)) {
 		if (!offload_tso(frame, &p->ctx[1], snap))
 			return false;
 	} else {
@@ -355,7 +371,8 @@ static void add_piece(struct e1000 *dev, struct packet *pkt,
 	if (lower & TXD_DEXT && (lower & TXD_TYPE) != TXD_TYPE_DATA)
 		pkt->drop = &dev->counters.tx_drop_type;
 	len = lower & (lower & TXD_DEXT ? TXD_DATA_LEN : TXD_LEGACY_LEN);
-	if (pkt->drop || !len)
+	/* One without an address or a length transfers nothing (3.3.3.1). */
+	if (pkt->drop || !len || !le64_get(desc->addr))
 		return;
 	if (len > FRAME_LEN_MAX + E1000_CRC_LEN - pkt->len) {
 		pkt->drop = &dev->counters.tx_drop_size;
@@ -380,8 +397,8 @@ static enum item finish_packet(struct e1000 *dev, struct packet *pkt,
 	struct e1000_tx_snap *snap = &dev->tx.snap[batch->n];
 
 	/* Without IFCS the driver has put the CRC there itself; frames have
-	 * none. */
-	if (!(pkt->last_lower & TXD_IFCS))
+	 * none.  It cannot do so for segments. */
+	if (!(pkt->last_lower & TXD_IFCS) && !segments(pkt))
 		pkt->len -= min_of(pkt->len, (uint32_t)E1000_CRC_LEN);
 	if (!pkt->drop && batch_fill(batch, frame, dev->tx.iov, pkt->n_iov,
 				     pkt->len))
@@ -538,6 +555,8 @@ void e1000_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 			break;
 		if (drop)
 			counter_add(drop, 1);
+		if (drop == &dev->counters.tx_drop_tso)
+			e1000_stat_add(dev, E1000_TSCTFC, 1);
 		parse_start(dev, &p, p.budget);
 	}
 	if (batch->n && e1000_loopback(dev)) {

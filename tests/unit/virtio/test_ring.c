@@ -25,7 +25,6 @@ enum { SIZE = 16 };
 static struct guest guest;
 static struct driver drv;
 static struct vring ring;
-static struct vring_batch batch;
 
 static int setup(void **state)
 {
@@ -60,22 +59,24 @@ static struct buf buf_at(unsigned int i, uint32_t len)
 
 static unsigned int fetch(unsigned int max)
 {
-	vring_rewind(&ring);
-	return vring_fetch(&ring, &batch, max);
+	return vring_fetch(&ring, max);
 }
 
-/* Use and take back everything in the batch, with lengths 100, 101... */
+/* Use and take back everything at hand, with lengths 100, 101... */
 static void use_all(const uint16_t *ids)
 {
 	uint16_t id;
 	uint32_t len;
 
-	for (unsigned int i = 0; i < batch.n; i++) {
-		vring_use(&ring, &batch.chain[i], 100 + i);
+	unsigned int n = vring_n_ahead(&ring);
+
+	for (unsigned int i = 0; i < n; i++) {
+		vring_use(&ring, 100 + i);
 		assert_false(driver_used(&drv, &id, &len));
 	}
+	assert_int_equal(vring_n_ahead(&ring), 0);
 	vring_publish(&ring);
-	for (unsigned int i = 0; i < batch.n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		assert_true(driver_used(&drv, &id, &len));
 		assert_int_equal(id, ids[i]);
 		assert_int_equal(len, 100 + i);
@@ -105,18 +106,16 @@ static void round_and_round(uint64_t features, bool indirect)
 
 			ids[i] = driver_add(&drv, bufs, 2, 2, indirect);
 		}
-		/* Fetched, left, and fetched again, in pieces. */
-		fetch(1);
-		vring_rewind(&ring);
-		assert_int_equal(vring_fetch(&ring, &batch, 1), 1);
-		assert_int_equal(batch.chain[0].id, ids[0]);
-		assert_int_equal(vring_fetch(&ring, &batch, 100), n - 1);
-		if (n > 1)
-			assert_int_equal(batch.chain[0].id, ids[1]);
-
+		/* Fetched in pieces, forgotten, and fetched again. */
+		assert_int_equal(fetch(1), 1);
+		assert_int_equal(vring_chain(&ring, 0)->id, ids[0]);
+		assert_int_equal(fetch(1), 1);
+		assert_int_equal(fetch(100), n);
+		assert_int_equal(vring_remap(&ring), 0);
+		assert_int_equal(vring_n_ahead(&ring), 0);
 		assert_int_equal(fetch(100), n);
 		for (unsigned int i = 0; i < n; i++) {
-			const struct vring_chain *c = &batch.chain[i];
+			const struct vring_chain *c = vring_chain(&ring, i);
 			unsigned int s = first + i;
 
 			assert_false(c->bad);
@@ -173,10 +172,10 @@ static void a_buffer_in_two_ranges(void **state)
 		start(packed ? PACKED : 0);
 		driver_add(&drv, &buf, 1, 0, false);
 		assert_int_equal(fetch(1), 1);
-		assert_int_equal(batch.chain[0].n_out, 2);
-		assert_int_equal(batch.chain[0].iov[0].iov_len, 3);
-		assert_int_equal(batch.chain[0].iov[1].iov_len, 7);
-		assert_int_equal(batch.chain[0].out_len, 10);
+		assert_int_equal(vring_chain(&ring, 0)->n_out, 2);
+		assert_int_equal(vring_chain(&ring, 0)->iov[0].iov_len, 3);
+		assert_int_equal(vring_chain(&ring, 0)->iov[1].iov_len, 7);
+		assert_int_equal(vring_chain(&ring, 0)->out_len, 10);
 	}
 }
 
@@ -190,7 +189,7 @@ static void one_used(void)
 
 	driver_add(&drv, &buf, 1, 0, false);
 	assert_int_equal(fetch(1), 1);
-	vring_use(&ring, &batch.chain[0], 0);
+	vring_use(&ring, 0);
 	vring_publish(&ring);
 	assert_true(driver_used(&drv, &id, &len));
 }
@@ -250,7 +249,7 @@ static void calls_once_a_batch(void **state)
 				driver_add(&drv, &buf, 1, 0, false);
 			assert_int_equal(fetch(100), 5);
 			for (int i = 0; i < 5; i++)
-				vring_use(&ring, &batch.chain[i], 0);
+				vring_use(&ring, 0);
 			vring_publish(&ring);
 			assert_true(vring_wants_call(&ring));
 			while (driver_used(&drv, &id, &len))
@@ -271,7 +270,7 @@ static void kicks_only_when_armed(void **state)
 			driver_add(&drv, &buf, 1, 0, false);
 			assert_false(driver_is_asked(&drv));
 			assert_int_equal(fetch(1), 1);
-			vring_use(&ring, &batch.chain[0], 0);
+			vring_use(&ring, 0);
 			vring_publish(&ring);
 			assert_true(driver_used(&drv, &(uint16_t){ 0 },
 						&(uint32_t){ 0 }));
@@ -280,7 +279,7 @@ static void kicks_only_when_armed(void **state)
 			assert_true(driver_is_asked(&drv));
 			vring_disarm(&ring);
 			assert_int_equal(fetch(1), 1);
-			vring_use(&ring, &batch.chain[0], 0);
+			vring_use(&ring, 0);
 			vring_publish(&ring);
 			assert_true(driver_used(&drv, &(uint16_t){ 0 },
 						&(uint32_t){ 0 }));
@@ -308,7 +307,7 @@ static void goes_on_where_it_was(void **state)
 			assert_int_equal(vring_start(&ring, "test", guest.dma,
 						     &drv.config, &at), 0);
 			assert_int_equal(fetch(9), 1);
-			vring_use(&ring, &batch.chain[0], 0);
+			vring_use(&ring, 0);
 			vring_publish(&ring);
 			assert_true(driver_used(&drv, &(uint16_t){ 0 },
 						&(uint32_t){ 0 }));
@@ -374,9 +373,10 @@ static void refuses_impossible_queues(void **state)
 static void expect_bad(void)
 {
 	assert_int_equal(fetch(100), 1);
-	assert_true(batch.chain[0].bad);
-	assert_int_equal(batch.chain[0].n_out + batch.chain[0].n_in, 0);
-	vring_use(&ring, &batch.chain[0], 0);
+	assert_true(vring_chain(&ring, 0)->bad);
+	assert_int_equal(vring_chain(&ring, 0)->n_out, 0);
+	assert_int_equal(vring_chain(&ring, 0)->n_in, 0);
+	vring_use(&ring, 0);
 	vring_publish(&ring);
 	assert_true(driver_used(&drv, &(uint16_t){ 0 }, &(uint32_t){ 0 }));
 }
@@ -410,8 +410,8 @@ static void buffers_outside_of_memory(void **state)
 			/* The ring goes on. */
 			driver_add(&drv, &good, 1, 0, false);
 			assert_int_equal(fetch(100), 1);
-			assert_false(batch.chain[0].bad);
-			use_all(&batch.chain[0].id);
+			assert_false(vring_chain(&ring, 0)->bad);
+			use_all(&vring_chain(&ring, 0)->id);
 		}
 	}
 }
@@ -505,13 +505,13 @@ static void bad_tables(void **state)
 		start(features);
 		offer_slot(DRV_INDIRECT, GUEST_BASE + GUEST_LEN, 16, 0);
 		assert_int_equal(fetch(1), 1);
-		assert_true(batch.chain[0].bad);
+		assert_true(vring_chain(&ring, 0)->bad);
 
 		/* Across two ranges there is no table. */
 		start(features);
 		offer_slot(DRV_INDIRECT, GUEST_BASE + GUEST_SPLIT - 16, 32, 0);
 		assert_int_equal(fetch(1), 1);
-		assert_true(batch.chain[0].bad);
+		assert_true(vring_chain(&ring, 0)->bad);
 	}
 	start(INDIRECT);
 	driver_desc(&drv, guest_at(&guest, BUFS), BUFS, 1, DRV_NEXT, 0);
@@ -551,7 +551,7 @@ static void impossible_indexes(void **state)
 	start(0);
 	driver_add(&drv, &buf, 1, 0, false);
 	fetch(1);
-	vring_use(&ring, &batch.chain[0], 0);
+	vring_use(&ring, 0);
 	vring_publish(&ring);
 	drv.avail[2] = 0;
 	expect_broken();
@@ -599,8 +599,8 @@ static void too_many_pieces(void **state)
 			driver_add(&drv, bufs, VRING_CHAIN_IOV_MAX +
 				   (unsigned int)more, 0, false);
 			assert_int_equal(fetch(100), 1);
-			assert_int_equal(batch.chain[0].bad, more);
-			assert_int_equal(batch.chain[0].out_len,
+			assert_int_equal(vring_chain(&ring, 0)->bad, more);
+			assert_int_equal(vring_chain(&ring, 0)->out_len,
 					 more ? 0 : VRING_CHAIN_IOV_MAX);
 		}
 	}
@@ -619,14 +619,22 @@ static void a_batch_ends_with_its_pieces(void **state)
 					     &drv.config, NULL), 0);
 		for (unsigned int i = 0; i < ARRAY_SIZE(bufs); i++)
 			bufs[i] = buf_at(2 * i, 1);
-		for (unsigned int i = 0; i < 17; i++)
-			driver_add(&drv, bufs, 60, 0, false);
-		vring_rewind(&ring);
-		while (vring_fetch(&ring, &batch, VRING_BATCH_MAX)) {
-			assert_true(batch.n_iov <= VRING_BATCH_IOV);
-			for (unsigned int i = 0; i < batch.n; i++)
-				assert_int_equal(batch.chain[i].n_out, 60);
-			n += batch.n;
+		/* Each begins with another one. */
+		for (unsigned int i = 0; i < 17; i++) {
+			struct buf turned[60];
+
+			for (unsigned int j = 0; j < 60; j++)
+				turned[j] = bufs[(i + j) % 60];
+			driver_add(&drv, turned, 60, 0, false);
+		}
+		while (fetch(VRING_AHEAD_MAX)) {
+			assert_true(ring.ahead->n_iov <= VRING_AHEAD_IOV);
+			assert_int_equal(vring_chain(&ring, 0)->n_out, 60);
+			assert_ptr_equal(vring_chain(&ring, 0)->iov->iov_base,
+				dma_at(guest.dma, bufs[n % 60].gpa, 1,
+				       DMA_READ));
+			vring_use(&ring, 0);
+			n++;
 		}
 		assert_int_equal(n, 17);
 	}

@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the seeds of the fuzz targets virtio_net, vnet_hdr and vhost_user:
+tests/fuzz/seed_virtio.py CORPUS-DIRECTORY"""
+import pathlib
+import struct
+import sys
+
+BASE, AREA, VQS = 0x1000, 512, 5
+OUT = pathlib.Path(sys.argv[1])
+
+
+def save(target, name, data):
+    (OUT / target).mkdir(parents=True, exist_ok=True)
+    (OUT / target / name).write_bytes(data)
+
+
+def tcp(payload, ip6=False):
+    """A TCP packet as a guest leaves it: the checksum is partial"""
+    body = bytes(12) + b'\x50\x10\x12\x34' + bytes(4) + bytes(payload)
+    if ip6:
+        ip = struct.pack('>IHBB', 6 << 28, len(body), 6, 64) + bytes(32)
+    else:
+        ip = struct.pack('>BBHHHBBH', 0x45, 0, 20 + len(body), 1, 0, 64, 6,
+                         0) + bytes(8)
+    return (b'\xff' * 6 + b'\2\0\0\0\0\1' + (b'\x86\xdd' if ip6 else b'\x08\0')
+            + ip + body)
+
+
+def vnet(gso=0, size=0, start=0, offset=0):
+    return struct.pack('<BBHHHH', 1 if start else 0, gso, 0, size, start,
+                       offset)
+
+
+def memory(packed, chains):
+    """A guest memory; chains: (device, vq) -> list of lists of (data or length,
+    writable?)"""
+    mem = bytearray(0x8000)
+    free = 2 * VQS * 3 * AREA
+    for (device, vq), list_ in chains.items():
+        at = (device * VQS + vq) * 3 * AREA
+        slot = 0
+        for n, chain in enumerate(list_):
+            head = slot
+            for i, (what, writable) in enumerate(chain):
+                length = what if isinstance(what, int) else len(what)
+                if not isinstance(what, int):
+                    mem[free:free + length] = what
+                flags = (2 if writable else 0) | (i + 1 < len(chain))
+                if packed:
+                    desc = struct.pack('<QIHH', BASE + free, length, n,
+                                       flags | 0x80)
+                else:
+                    desc = struct.pack('<QIHH', BASE + free, length, flags,
+                                       slot + 1)
+                mem[at + 16 * slot:at + 16 * slot + 16] = desc
+                free += length + 16
+                slot += 1
+            if not packed:
+                struct.pack_into('<H', mem, at + AREA + 4 + 2 * n, head)
+                struct.pack_into('<H', mem, at + AREA + 2, n + 1)
+    return bytes(mem)
+
+
+def virtio_net():
+    hdr = vnet() + bytes(2)
+    tso = vnet(1, 500, 34, 16) + bytes(2)
+    plain = tcp(100)
+    rx = [[(600, True)] for _ in range(10)]
+    for packed in (0, 1):
+        for name, features, chains in (
+                ('plain', 1, {(0, 1): [[(hdr + plain, False)]] * 3,
+                              (1, 0): rx}),
+                ('spread', 1, {(0, 1): [[(hdr[:5], False), (hdr[5:], False),
+                                         (plain, False)]],
+                               (1, 0): [[(7, True), (600, True)]]}),
+                ('tso', 1, {(0, 1): [[(tso + tcp(3000), False)]],
+                            (1, 0): rx}),
+                ('merged', 9, {(0, 1): [[(hdr + tcp(2000), False)]],
+                               (1, 0): rx}),
+                ('ctrl', 0x81, {(0, 2): [[(b'\0\0', False), (b'\1', False),
+                                          (1, True)]]})):
+            if not packed:
+                features &= ~1
+            for scribble in (0, 77):
+                save('virtio_net',
+                     f'{name}{"_packed" * packed}{"_racing" * bool(scribble)}',
+                     bytes([features, features, 4, scribble]) +
+                     memory(packed, chains))
+
+
+def vnet_hdr():
+    save('vnet_hdr', 'tso4', vnet(1, 100, 34, 16) + tcp(900))
+    save('vnet_hdr', 'tso4_ecn', vnet(0x81, 100, 34, 16) + tcp(900))
+    save('vnet_hdr', 'tso6', vnet(4, 100, 54, 16) + tcp(900, True))
+    save('vnet_hdr', 'partial', vnet(0, 0, 34, 16) + tcp(300))
+    save('vnet_hdr', 'ufo', vnet(3, 100, 34, 6) + tcp(300))
+
+
+def vhost_user():
+    """Everything a front-end says, in order; formed, so header bytes are the
+    request and whether an answer is wanted"""
+    def piece(flags, request, payload=b''):
+        data = bytes([request, 8]) + bytes(10) + payload
+        return struct.pack('<BH', flags | 8, len(data)) + data
+
+    def u64(n):
+        return struct.pack('<Q', n)
+
+    uva = 0x7f0000000000
+    start = piece(0, 3) + piece(0, 1) + piece(0, 2, u64(1 << 32 | 1 << 30))
+    start += piece(0, 15) + piece(0, 16, u64(0x1a01d))
+    mem = piece(1, 37, bytes(8) + struct.pack('<QQQQ', 0, 0x40000, uva, 0))
+    table = piece(1, 5, struct.pack('<IIQQQQ', 1, 0, 0, 0x40000, uva, 0))
+    ring = b''
+    for i in (0, 1):
+        at = uva + 0x3000 * i
+        ring += piece(0, 8, struct.pack('<II', i, 16))
+        ring += piece(0, 10, struct.pack('<II', i, 0))
+        ring += piece(0, 9, struct.pack('<IIQQQQ', i, 0, at, at + 0x1000,
+                                        at + 0x2000, 0))
+        ring += piece(2, 13, u64(i)) + piece(2 | 32, 12, u64(i))
+        ring += piece(0, 18, struct.pack('<II', i, 1))
+    rest = piece(0, 19, u64(0x0a0000000002)) + piece(0, 20, u64(1500))
+    rest += piece(0, 39, u64(7)) + piece(0, 40) + piece(0, 36) + piece(0, 17)
+    rest += piece(0, 11, struct.pack('<II', 0, 0)) + piece(0, 34)
+    save('vhost_user', 'slots', start + mem + ring + rest)
+    save('vhost_user', 'table', start + table + ring + rest)
+    save('vhost_user', 'truncated', start + piece(
+        17, 37, bytes(8) + struct.pack('<QQQQ', 0, 0x40000, uva, 0)) + ring)
+    save('vhost_user', 'many', piece(5, 5, bytes(40)) + piece(6, 12, u64(0)))
+
+
+virtio_net()
+vnet_hdr()
+vhost_user()
