@@ -42,8 +42,6 @@ struct disk {
 	struct block *block;		/* the thread's */
 	struct dma_space *dma;		/* the guest's memory */
 	struct vring ring;		/* under lock */
-	struct vring_batch *batch;	/* the thread's, while busy */
-
 	pthread_t thread;
 	bool has_thread;
 	pthread_mutex_t lock;
@@ -80,20 +78,22 @@ static int read_or_write(struct block *block, bool write, struct iovec *iov,
 		block, iov, n, sector * BLOCK_SECTOR);
 }
 
-/* Segments of sectors to be discarded or zeroed. */
-static int discard_or_zero(struct block *block, bool zero, struct iovec *iov,
-			   uint16_t n, uint32_t len)
+/* Segments of sectors to be discarded or zeroed; they follow the header. */
+static int discard_or_zero(struct block *block, bool zero,
+			   const struct vring_chain *chain)
 {
+	uint32_t at = (uint32_t)sizeof(struct virtio_blk_header);
 	struct virtio_blk_segment segment;
 	int err = 0;
 
-	if (!len || len % sizeof(segment) || block->read_only)
+	if (chain->out_len == at || (chain->out_len - at) % sizeof(segment) ||
+	    block->read_only)
 		return -EIO;
-	for (; len && !err; len -= (uint32_t)sizeof(segment)) {
+	for (; at < chain->out_len && !err; at += (uint32_t)sizeof(segment)) {
 		uint64_t sector, bytes;
 		uint32_t flags;
 
-		iov_take(&iov, &n, &segment, sizeof(segment));
+		vring_chain_read(chain, at, &segment, sizeof(segment));
 		sector = le64_get(segment.sector);
 		bytes = (uint64_t)le32_get(segment.n_sectors) *
 			BLOCK_SECTOR;
@@ -125,86 +125,114 @@ static int get_id(const struct disk *disk, struct iovec *iov, unsigned int n,
 	return 0;
 }
 
-/* Take the status byte off the end of what the device writes. */
-static uint8_t *take_status(struct vring_chain *chain)
+/* A request's pieces of data, without header and status. */
+struct pieces {
+	struct iovec iov[VRING_CHAIN_IOV_MAX];	/* of a chain, private */
+	struct iovec *out, *in;			/* within it */
+	unsigned int n_out, n_in;
+	uint32_t out_len, in_len;		/* bytes in them */
+	uint8_t *status;			/* where it goes */
+};
+
+/* False: there is no room for header or status, nor a way to say so. */
+static bool take_pieces(const struct vring_chain *chain, struct pieces *p)
 {
+	size_t skip = sizeof(struct virtio_blk_header);
 	struct iovec *last;
 
-	if (chain->bad || !chain->in_len)
-		return NULL;
-	last = &chain->iov[chain->n_out + chain->n_in - 1];
-	if (--last->iov_len == 0)
-		chain->n_in--;
-	chain->in_len--;
-	return (uint8_t *)last->iov_base + last->iov_len;
+	if (chain->bad || !chain->in_len || chain->out_len < skip)
+		return false;
+	memcpy(p->iov, chain->iov, (size_t)(chain->n_out + chain->n_in) *
+	       sizeof(p->iov[0]));
+	p->out = p->iov;
+	p->n_out = chain->n_out;
+	p->out_len = chain->out_len - (uint32_t)skip;
+	while (p->n_out && skip >= p->out->iov_len) {
+		skip -= p->out->iov_len;
+		p->out++;
+		p->n_out--;
+	}
+	if (p->n_out) {
+		p->out->iov_base = (uint8_t *)p->out->iov_base + skip;
+		p->out->iov_len -= skip;
+	}
+	/* The status is the last byte (5.2.6). */
+	p->in = p->iov + chain->n_out;
+	p->n_in = chain->n_in;
+	p->in_len = chain->in_len - 1;
+	last = &p->in[p->n_in - 1];
+	for (; !last->iov_len; last--)	/* there is one that is not empty */
+		p->n_in--;
+	p->status = (uint8_t *)last->iov_base + --last->iov_len;
+	p->n_in -= !last->iov_len;
+	return true;
 }
 
 /* Carry out one request; how many bytes were written for the driver. */
-static uint32_t serve(struct disk *disk, struct vring_chain *chain)
+static uint32_t serve(struct disk *disk, const struct vring_chain *chain)
 {
 	struct block *block = disk->block;
-	uint8_t *status = take_status(chain);
 	struct virtio_blk_header header;
-	struct iovec *out = chain->iov, *in = chain->iov + chain->n_out;
-	uint16_t n_out = chain->n_out;
-	uint32_t out_len = chain->out_len;
+	struct pieces p;
 	uint64_t sector;
 	int err;
 
-	if (!status || out_len < sizeof(header))
-		return 0;	/* nowhere to say so: 5.2.6.2 */
-	iov_take(&out, &n_out, &header, sizeof(header));
-	out_len -= (uint32_t)sizeof(header);
+	if (!take_pieces(chain, &p))
+		return 0;
+	vring_chain_read(chain, 0, &header, sizeof(header));
 	sector = le64_get(header.sector);
 	switch (le32_get(header.type)) {
 	case VIRTIO_BLK_T_IN:
-		err = read_or_write(block, false, in, chain->n_in, sector,
-				    chain->in_len);
+		err = read_or_write(block, false, p.in, p.n_in, sector,
+				    p.in_len);
 		break;
 	case VIRTIO_BLK_T_OUT:
-		err = read_or_write(block, true, out, n_out, sector, out_len);
+		err = read_or_write(block, true, p.out, p.n_out, sector,
+				    p.out_len);
 		break;
 	case VIRTIO_BLK_T_FLUSH:
 		err = block->ops->flush(block);
 		break;
 	case VIRTIO_BLK_T_GET_ID:
-		err = get_id(disk, in, chain->n_in, chain->in_len);
+		err = get_id(disk, p.in, p.n_in, p.in_len);
 		break;
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
 		err = discard_or_zero(block, le32_get(header.type) ==
-				      VIRTIO_BLK_T_WRITE_ZEROES, out, n_out,
-				      out_len);
+				      VIRTIO_BLK_T_WRITE_ZEROES, chain);
 		break;
 	default:
 		err = -ENOTSUP;
 		break;
 	}
-	*status = !err ? VIRTIO_BLK_S_OK : err == -ENOTSUP ?
+	*p.status = !err ? VIRTIO_BLK_S_OK : err == -ENOTSUP ?
 		VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
-	return chain->in_len + 1;
+	return p.in_len + 1;
 }
 
 /* ---- the thread ---- */
 
-/* One batch; with the lock held, given up meanwhile.  False: there was none. */
+/* One batch; with the lock held, given up meanwhile.  False: there was none.
+ * What is fetched stays where it is: stop() waits. */
 static bool serve_batch(struct disk *disk)
 {
-	struct vring_batch *batch = disk->batch;
 	uint32_t written[BATCH];
+	unsigned int n = 0;
 
-	if (!vring_ready(&disk->ring) ||
-	    !vring_fetch(&disk->ring, batch, BATCH))
+	if (vring_ready(&disk->ring))
+		n = min_of(vring_fetch(&disk->ring, BATCH),
+			   (unsigned int)BATCH);
+	if (!n)
 		return false;
 	disk->busy = true;
 	pthread_mutex_unlock(&disk->lock);
-	for (unsigned int i = 0; i < batch->n; i++)
-		written[i] = serve(disk, &batch->chain[i]);
+	for (unsigned int i = 0; i < n; i++)
+		written[i] = serve(disk, vring_chain(&disk->ring, i));
 	pthread_mutex_lock(&disk->lock);
 	disk->busy = false;
 	pthread_cond_broadcast(&disk->idle);
-	for (unsigned int i = 0; i < batch->n; i++)
-		vring_use(&disk->ring, &batch->chain[i], written[i]);
+	for (unsigned int i = 0; i < n; i++)
+		vring_use(&disk->ring, written[i]);
 	vring_publish(&disk->ring);
 	if (vring_wants_call(&disk->ring))
 		virtio_pci_call(&disk->vp, 0);
@@ -483,8 +511,7 @@ static int init_memory(struct disk *disk, const struct vm_memory *mem)
 	int err = dma_init();
 
 	disk->dma = dma_space_create(disk->name, NULL);
-	disk->batch = malloc(sizeof(*disk->batch));
-	if (!err && (!disk->dma || !disk->batch))
+	if (!err && !disk->dma)
 		err = -ENOMEM;
 	for (unsigned int i = 0; !err && i < n; i++)
 		err = dma_space_map(disk->dma, part[i].gpa, part[i].len,
@@ -546,7 +573,6 @@ void disk_destroy(struct disk *disk)
 		virtio_pci_fini(&disk->vp);
 		pthread_mutex_unlock(&disk->lock);
 	}
-	free(disk->batch);
 	dma_space_destroy(disk->dma);
 	if (disk->block && !disk->block->read_only &&
 	    disk->block->ops->flush(disk->block))

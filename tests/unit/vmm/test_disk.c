@@ -400,6 +400,32 @@ static void test_selectors(void **state)
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_SIZE, 2), LEGACY_QUEUE);
 }
 
+/* Pieces of no bytes, also where the status should be; no room for it at all. */
+static void test_empty_pieces(void **state)
+{
+	start_modern();
+	le32_store(at(HEADER), VIRTIO_BLK_T_GET_ID);
+	for (unsigned int status_len = 0; status_len < 2; status_len++) {
+		uint16_t idx = le16_load(at(AVAIL + 2));
+
+		descriptor(0, HEADER, 16, DESC_NEXT);
+		descriptor(1, DATA, 20 * status_len, DESC_NEXT | DESC_WRITE);
+		descriptor(2, STATUS, status_len, DESC_NEXT | DESC_WRITE);
+		descriptor(3, STATUS, 0, DESC_WRITE);
+		*at(STATUS) = 0xee;
+		le16_store(at(AVAIL + 4 + 2 * (idx % queue_size)), 0);
+		le16_store(at(AVAIL + 2), (uint16_t)(idx + 1));
+		kick();
+		for (int left = WAIT_US; left > 0 && le16_load(at(USED + 2)) !=
+		     (uint16_t)(idx + 1); left -= POLL_US)
+			usleep(POLL_US);
+		assert_int_equal(le16_load(at(USED + 2)), idx + 1);
+		if (!status_len)
+			assert_int_equal(*at(STATUS), 0xee);
+	}
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+}
+
 /* T12: rings and descriptors where there is no memory. */
 static void test_no_memory_there(void **state)
 {
@@ -463,6 +489,7 @@ int main(void)
 		T(test_interrupt),
 		T(test_features),
 		T(test_selectors),
+		T(test_empty_pieces),
 		T(test_no_memory_there),
 		T(test_hostile_accesses),
 	};
