@@ -400,7 +400,7 @@ static void test_selectors(void **state)
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_SIZE, 2), LEGACY_QUEUE);
 }
 
-/* Pieces of no bytes, also where the status should be; no room for it at all. */
+/* Pieces of no bytes, also where the status should be; no room for it. */
 static void test_empty_pieces(void **state)
 {
 	start_modern();
