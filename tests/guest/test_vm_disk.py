@@ -9,7 +9,8 @@ import pytest
 from machine import Machine
 
 SIZE = 64 << 20
-LSPCI = '00:05.0 SCSI storage controller: Red Hat, Inc Virtio block device\n'
+# As on the slide, but that the list of names has gained a full stop since.
+LSPCI = '00:05.0 SCSI storage controller: Red Hat, Inc. Virtio block device\n'
 
 # Random bytes to a disk and back, past the guest's page cache; prints their
 # hash, as the disk has them.
