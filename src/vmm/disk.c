@@ -239,6 +239,23 @@ static bool serve_batch(struct disk *disk)
 	return true;
 }
 
+/* Until there are no more; then the driver kicks again.  Armed first, looked
+ * once more after, so that none is missed. */
+static void serve_all(struct disk *disk)
+{
+	bool more = true;
+
+	while (more && !disk->end) {
+		if (vring_ready(&disk->ring))
+			vring_disarm(&disk->ring);
+		while (!disk->end && serve_batch(disk))
+			;
+		if (vring_ready(&disk->ring))
+			vring_arm(&disk->ring);
+		more = serve_batch(disk);
+	}
+}
+
 static void *disk_main(void *arg)
 {
 	struct disk *disk = arg;
@@ -250,8 +267,7 @@ static void *disk_main(void *arg)
 			continue;
 		}
 		disk->kicked = false;
-		while (!disk->end && serve_batch(disk))
-			;
+		serve_all(disk);
 		if (disk->ring.dma && disk->ring.broken) {
 			log_limited(LOG_WARN, "%s: %s", disk->name,
 				    disk->ring.broken);

@@ -46,6 +46,7 @@ static uint64_t legacy_base, modern_base;
 static unsigned int queue_size;
 static uint64_t used_gpa;
 static unsigned int lines;
+static uint32_t features0;		/* feature word 0, a test's choice */
 
 static void set_line(void *opaque, unsigned int gsi, bool level)
 {
@@ -93,6 +94,7 @@ static int setup(void **state)
 	pci_bus_add(&host.root, DEVFN, disk_function(disk));
 	assert_int_equal(pci_host_reset(&host), 0);
 	assert_int_equal(pci_setup(&host), 0);
+	features0 = 0;
 	legacy_base = config(PCI_BASE_ADDRESS_0, 4) & ~3u;
 	modern_base = config(PCI_BASE_ADDRESS_4, 4) & ~15u;
 	disk_function(disk)->ops->config_write(disk_function(disk),
@@ -143,6 +145,8 @@ static void start_modern(void)
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3);
 	out(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	out(VIRTIO_PCI_COMMON_GF, 4, VERSION_1);
+	out(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
+	out(VIRTIO_PCI_COMMON_GF, 4, features0);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3 | 8);
 	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), 3 | 8);
 	queue_size = 8;
@@ -196,6 +200,19 @@ static void descriptor(unsigned int i, uint64_t gpa, uint32_t len,
 	le16_store(d + 14, (uint16_t)(i + 1));
 }
 
+/* With event indexes: has the device asked for this one?  It may still be about
+ * to, when it has just answered the last. */
+static bool wants_kick(uint16_t idx)
+{
+	for (int left = WAIT_US; left > 0; left -= POLL_US) {
+		if (!features0 || le16_load(at(used_gpa + 4 +
+					       8 * queue_size)) == idx)
+			return true;
+		usleep(POLL_US);
+	}
+	return false;
+}
+
 /* One request, from making it available to its status; -1: none comes. */
 static int request(uint32_t type, uint64_t sector, uint32_t len,
 		   bool device_writes)
@@ -214,7 +231,8 @@ static int request(uint32_t type, uint64_t sector, uint32_t len,
 	le16_store(avail + 4 + 2 * (idx % queue_size), 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	le16_store(avail + 2, (uint16_t)(idx + 1));
-	kick();
+	if (wants_kick(idx))
+		kick();
 	for (int left = WAIT_US; left > 0; left -= POLL_US) {
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (le16_load(used + 2) == (uint16_t)(idx + 1))
@@ -270,6 +288,15 @@ static void test_modern(void **state)
 {
 	start_modern();
 	write_read_and_more();
+}
+
+/* The device has to say each time that it wants to be kicked. */
+static void test_event_index(void **state)
+{
+	features0 = BIT(29);
+	start_modern();
+	write_read_and_more();
+	features0 = 0;
 }
 
 static void test_legacy(void **state)
@@ -483,6 +510,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_identity),
 		T(test_modern),
+		T(test_event_index),
 		T(test_legacy),
 		T(test_refused_requests),
 		T(test_discard_and_zero),
