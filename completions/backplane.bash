@@ -46,7 +46,7 @@ _backplane()
 		serve) words="--port --run-dir --api --poll-us --no-sandbox
 			--help" ;;
 		vm) words="--kernel --initrd --append --cmdline --cpus --memory
-			--board --spare-ports --nic --console --agent --api --name --no-reboot
+			--board --spare-ports --nic --disk --console --agent --api --name --no-reboot
 			--stats --help" ;;
 		esac
 	fi

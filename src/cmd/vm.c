@@ -58,6 +58,9 @@ static const char usage[] =
 	"                      3 on); pcie: in the slot of root port 1 to 176\n"
 	"                      (default: the next); with bridge=1 to 4 (both):\n"
 	"                      behind a PCI bridge in slot 1 to 31\n"
+	"  --disk FILE[,format=raw|qcow2][,ro=yes][,slot=N]\n"
+	"                      a disk image (default: qcow2 if that is how its\n"
+	"                      name ends, else raw); again for more, up to 4\n"
 	"  --console SPEC      stdio (default), pty, none, unix:PATH or\n"
 	"                      file:PATH\n"
 	"  --agent SPEC        the second serial port; unix:PATH, or as above\n"
@@ -176,6 +179,41 @@ static bool parse_nic(char *text, struct vm_config *config)
 	return *nic.path;
 }
 
+/* One of a disk's options, "format=raw". */
+static bool parse_disk_option(char *text, struct vm_disk_config *disk)
+{
+	char *value = strchr(text, '=');
+
+	if (!value)
+		return false;
+	*value++ = '\0';
+	if (!strcmp(text, "slot"))
+		return parse_number(value, 2, 31, &disk->slot);
+	if (!strcmp(text, "format")) {
+		disk->image.format = value;
+		return !strcmp(value, "raw") || !strcmp(value, "qcow2");
+	}
+	disk->image.read_only = !strcmp(value, "yes");
+	return !strcmp(text, "ro") &&
+	       (disk->image.read_only || !strcmp(value, "no"));
+}
+
+/* "FILE[,OPTION...]"; cuts @text up. */
+static bool parse_disk(char *text, struct vm_config *config)
+{
+	struct vm_disk_config disk = { .slot = 0 };
+	char *option;
+
+	if (config->n_disks == VM_DISKS_MAX)
+		return false;
+	disk.image.path = strsep(&text, ",");
+	while ((option = strsep(&text, ",")))
+		if (!parse_disk_option(option, &disk))
+			return false;
+	config->disk[config->n_disks++] = disk;
+	return *disk.image.path;
+}
+
 /* One option; false: its value is not what was expected. */
 static bool take_option(int opt, char *value, struct options *o)
 {
@@ -189,6 +227,7 @@ static bool take_option(int opt, char *value, struct options *o)
 	case 'c': return parse_number(value, 1, VM_CPUS_MAX, &config->n_cpus);
 	case 'm': return parse_size(value, &config->memory);
 	case 'n': return parse_nic(value, config);
+	case 'd': return parse_disk(value, config);
 	case 'b': return vm_board_find(value, &config->board);
 	case 'S': return parse_number(value, 0, VM_PORTS_MAX,
 				      &config->spare_ports);
@@ -216,6 +255,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{ "board", required_argument, NULL, 'b' },
 		{ "spare-ports", required_argument, NULL, 'S' },
 		{ "nic", required_argument, NULL, 'n' },
+		{ "disk", required_argument, NULL, 'd' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "agent", required_argument, NULL, 'g' },
 		{ "api", required_argument, NULL, 'p' },

@@ -29,6 +29,8 @@ enum {
 	LAB_MACHINES_MAX = 64,
 	LAB_NETWORKS_MAX = 64,
 	LAB_NICS_MAX = 32,		/* per machine */
+	LAB_DISKS_MAX = 4,		/* per machine */
+	LAB_FORMAT_MAX = 8,		/* with the NUL: a disk's */
 	LAB_ADDRESSES_MAX = 8,		/* per NIC */
 	LAB_TAPS_MAX = 16,		/* per network */
 	LAB_TAP_NAME_MAX = 16,		/* IFNAMSIZ */
@@ -67,6 +69,13 @@ struct lab_nic {
 	unsigned int line;		/* where it stands in the file */
 };
 
+struct lab_disk {
+	char image[LAB_PATH_MAX];	/* absolute */
+	char format[LAB_FORMAT_MAX];	/* "raw", "qcow2"; "": by its name */
+	bool read_only;
+	unsigned int slot;		/* as of struct vm_disk_config */
+};
+
 struct lab_machine {
 	char name[LAB_NAME_MAX];	/* also the guest's host name */
 	enum vm_board board;
@@ -78,6 +87,8 @@ struct lab_machine {
 	char append[LAB_APPEND_MAX];	/* end of the kernel command line */
 	unsigned int n_nics;
 	struct lab_nic nics[LAB_NICS_MAX];
+	unsigned int n_disks;
+	struct lab_disk disks[LAB_DISKS_MAX];
 	unsigned int line;		/* where it stands in the file */
 };
 

@@ -12,292 +12,8 @@
 #include <yaml.h>
 
 #include "ctl/lab_schema.h"
-#include "nic/model.h"
+#include "ctl/lab_value.h"
 #include "vmm/vm.h"
-
-struct decoder {
-	yaml_document_t *doc;		/* what is being read */
-	struct lab *lab;		/* what is being filled in */
-	struct lab_error *error;	/* why it was refused */
-	char path[256];			/* of the current key: "machines.a" */
-};
-
-struct key;
-
-/* Decode @node into @field; false: refused. */
-typedef bool (*decode_fn)(struct decoder *d, const struct key *key,
-			  yaml_node_t *node, void *field);
-
-/* One key of a mapping. */
-struct key {
-	const char *name;	/* as written in the file; NULL ends a table */
-	decode_fn decode;	/* its type */
-	const char *type;	/* its type in words, for the reference */
-	size_t offset;		/* of the field in the struct filled in */
-	uint64_t min, max;	/* bounds, where the type has any */
-	bool required;		/* refuse a mapping without it */
-	const char *fallback;	/* value if not written; NULL: field stays 0 */
-	const struct key *sub;	/* keys of what it contains */
-	const char *help;	/* one sentence for the reference */
-};
-
-bool lab_refuse(struct lab_error *error, const char *file, unsigned int line,
-		const char *fmt, ...)
-{
-	va_list args;
-	int n;
-
-	n = snprintf(error->text, sizeof(error->text), "%s:%u: ", file, line);
-	if (n < 0 || (size_t)n >= sizeof(error->text))
-		return false;
-	va_start(args, fmt);
-	vsnprintf(error->text + n, sizeof(error->text) - (size_t)n, fmt, args);
-	va_end(args);
-	return false;
-}
-
-static unsigned int line_of(const yaml_node_t *node)
-{
-	return (unsigned int)node->start_mark.line + 1;
-}
-
-#define refuse(d, node, fmt, ...)					\
-	lab_refuse((d)->error, (d)->lab->file, line_of(node),		\
-		   "%s: " fmt, (d)->path, ##__VA_ARGS__)
-
-/* Extend the path by a key or "[n]"; the old length, for path_pop(). */
-static size_t path_push(struct decoder *d, const char *sep, const char *name)
-{
-	size_t len = strlen(d->path);
-
-	snprintf(d->path + len, sizeof(d->path) - len, "%s%.64s%s",
-		 *sep == '[' ? "[" : len ? sep : "", name,
-		 *sep == '[' ? "]" : "");
-	return len;
-}
-
-static void path_pop(struct decoder *d, size_t len)
-{
-	d->path[len] = '\0';
-}
-
-static const char *kind_of(const yaml_node_t *node)
-{
-	switch (node->type) {
-	case YAML_MAPPING_NODE:
-		return "a mapping";
-	case YAML_SEQUENCE_NODE:
-		return "a list";
-	default:
-		return "a value";
-	}
-}
-
-/* `key:` with nothing behind it. */
-static bool is_empty(const yaml_node_t *node)
-{
-	return node->type == YAML_SCALAR_NODE && !node->data.scalar.length &&
-	       node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-}
-
-/* The text of a scalar without NULs inside; NULL: refused. */
-static const char *scalar(struct decoder *d, const struct key *key,
-			  yaml_node_t *node)
-{
-	const char *text;
-
-	if (node->type != YAML_SCALAR_NODE) {
-		refuse(d, node, "expected %s, not %s", key->type,
-		       kind_of(node));
-		return NULL;
-	}
-	text = (const char *)node->data.scalar.value;
-	if (strlen(text) != node->data.scalar.length) {
-		refuse(d, node, "has a NUL byte in it");
-		return NULL;
-	}
-	return text;
-}
-
-static bool decode_name(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	if (!lab_name_ok(text))
-		return refuse(d, node, "expected a name (a-z, 0-9 and '-', at most %d characters), not '%.64s'",
-			      LAB_NAME_MAX - 1, text);
-	strcpy(field, text);
-	return true;
-}
-
-static bool decode_number(struct decoder *d, const struct key *key,
-			  yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-	unsigned long v;
-	char *end;
-
-	if (!text)
-		return false;
-	errno = 0;
-	v = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno ||
-	    v < key->min || v > key->max)
-		return refuse(d, node, "expected a number from %lu to %lu, not '%.64s'",
-			      (unsigned long)key->min, (unsigned long)key->max,
-			      text);
-	*(unsigned int *)field = (unsigned int)v;
-	return true;
-}
-
-static bool decode_size(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-	unsigned long long v;
-	unsigned int shift;
-	char *end;
-
-	if (!text)
-		return false;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	shift = !strcmp(end, "M") ? 20 : !strcmp(end, "G") ? 30 : 0;
-	if (*text < '0' || *text > '9' || !shift || errno ||
-	    v > key->max >> shift)
-		return refuse(d, node, "expected a size such as 512M or 2G, at most %lluG, not '%.64s'",
-			      (unsigned long long)key->max >> 30, text);
-	v <<= shift;
-	if (v < key->min)
-		return refuse(d, node, "is too small: expected at least %lluM, not '%.64s'",
-			      (unsigned long long)key->min >> 20, text);
-	*(uint64_t *)field = v;
-	return true;
-}
-
-/* A path, made absolute: relative ones start where the lab file is. */
-static bool decode_path(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-	const char *slash = strrchr(d->lab->file, '/');
-	int dir_len = 0, n;
-
-	if (!text)
-		return false;
-	if (!*text)
-		return refuse(d, node, "expected %s, not nothing", key->type);
-	if (*text != '/' && slash)
-		dir_len = (int)(slash - d->lab->file) + 1;
-	n = snprintf(field, LAB_PATH_MAX, "%.*s%s", dir_len, d->lab->file,
-		     text);
-	if (n < 0 || n >= LAB_PATH_MAX)
-		return refuse(d, node, "is too long for a path");
-	return true;
-}
-
-static bool decode_text(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	if (strlen(text) > key->max || strpbrk(text, "\n\r"))
-		return refuse(d, node, "expected one line of at most %u characters",
-			      (unsigned int)key->max);
-	strcpy(field, text);
-	return true;
-}
-
-static bool decode_mac(struct decoder *d, const struct key *key,
-		       yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-	struct lab_nic *nic = container_of(field, struct lab_nic, mac);
-	static const uint8_t zero[6];
-	int end = 0;
-
-	if (!text)
-		return false;
-	if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &nic->mac[0],
-		   &nic->mac[1], &nic->mac[2], &nic->mac[3], &nic->mac[4],
-		   &nic->mac[5], &end) != 6 || end != 17 || text[end] ||
-	    strspn(text, "0123456789abcdefABCDEF:") != 17)
-		return refuse(d, node, "expected %s, not '%.64s'", key->type,
-			      text);
-	if ((nic->mac[0] & 1) || !memcmp(nic->mac, zero, sizeof(zero)))
-		return refuse(d, node, "expected the address of one NIC, not a multicast or zero one: '%s'",
-			      text);
-	nic->has_mac = true;
-	return true;
-}
-
-static bool decode_model(struct decoder *d, const struct key *key,
-			 yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-	char known[256] = "";
-	size_t len = 0;
-
-	if (!text)
-		return false;
-	if (nic_model_find(text) && strlen(text) < LAB_MODEL_MAX) {
-		strcpy(field, text);
-		return true;
-	}
-	for (unsigned int i = 0; nic_model_at(i) && len < sizeof(known); i++)
-		len += (size_t)snprintf(known + len, sizeof(known) - len,
-					"%s%s", i ? ", " : "",
-					nic_model_at(i)->name);
-	return refuse(d, node, "expected one of %s, not '%.64s'", known, text);
-}
-
-/* One of two words; *@field: is it @yes? */
-static bool decode_either(struct decoder *d, const struct key *key,
-			  yaml_node_t *node, bool *field, const char *no,
-			  const char *yes)
-{
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	*field = !strcmp(text, yes);
-	return *field || !strcmp(text, no) ||
-	       refuse(d, node, "expected %s, not '%.64s'", key->type, text);
-}
-
-static bool decode_caps(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	return decode_either(d, key, node, field, "qemu", "full");
-}
-
-static bool decode_board(struct decoder *d, const struct key *key,
-			 yaml_node_t *node, void *field)
-{
-	const char *text = scalar(d, key, node);
-
-	if (!text)
-		return false;
-	return vm_board_find(text, field) ||
-	       refuse(d, node, "expected %s, not '%.64s'", key->type, text);
-}
-
-static bool decode_yes(struct decoder *d, const struct key *key,
-		       yaml_node_t *node, void *field)
-{
-	return decode_either(d, key, node, field, "no", "yes");
-}
-
-static bool decode_link(struct decoder *d, const struct key *key,
-			yaml_node_t *node, void *field)
-{
-	return decode_either(d, key, node, field, "down", "up");
-}
 
 static bool decode_mapping(struct decoder *d, const struct key *keys,
 			   yaml_node_t *node, void *object);
@@ -309,11 +25,11 @@ static bool check_list(struct decoder *d, const struct key *key,
 	size_t items;
 
 	*n = 0;
-	if (is_empty(node))
+	if (lab_is_empty(node))
 		return true;
 	if (node->type != YAML_SEQUENCE_NODE)
 		return refuse(d, node, "expected %s, not %s", key->type,
-			      kind_of(node));
+			      lab_kind_of(node));
 	items = (size_t)(node->data.sequence.items.top -
 			 node->data.sequence.items.start);
 	if (items > key->max)
@@ -335,7 +51,7 @@ static size_t path_push_idx(struct decoder *d, unsigned int i)
 	char text[12];
 
 	snprintf(text, sizeof(text), "%u", i);
-	return path_push(d, "[", text);
+	return lab_path_push(d, "[", text);
 }
 
 /* Does an address make sense as that of a host? */
@@ -384,7 +100,7 @@ static bool decode_addresses(struct decoder *d, const struct key *key,
 		const struct key one = {
 			.type = "an address such as 10.0.0.1/24 or fd00::1/64",
 		};
-		const char *text = scalar(d, &one, item);
+		const char *text = lab_scalar(d, &one, item);
 
 		if (!text)
 			return false;
@@ -392,7 +108,7 @@ static bool decode_addresses(struct decoder *d, const struct key *key,
 			return refuse(d, item, "expected %s, not '%.64s'",
 				      one.type, text);
 		nic->n_addresses = i + 1;
-		path_pop(d, len);
+		lab_path_pop(d, len);
 	}
 	return true;
 }
@@ -418,7 +134,7 @@ static bool decode_taps(struct decoder *d, const struct key *key,
 		yaml_node_t *item = list_item(d, node, i);
 		size_t len = path_push_idx(d, i);
 		const struct key one = { .type = "a tap interface's name" };
-		const char *text = scalar(d, &one, item);
+		const char *text = lab_scalar(d, &one, item);
 
 		if (!text)
 			return false;
@@ -427,7 +143,7 @@ static bool decode_taps(struct decoder *d, const struct key *key,
 				      one.type, LAB_TAP_NAME_MAX - 1, text);
 		strcpy(net->taps[i], text);
 		net->n_taps = i + 1;
-		path_pop(d, len);
+		lab_path_pop(d, len);
 	}
 	return true;
 }
@@ -444,11 +160,31 @@ static bool decode_nics(struct decoder *d, const struct key *key,
 		yaml_node_t *item = list_item(d, node, i);
 		size_t len = path_push_idx(d, i);
 
-		m->nics[i].line = line_of(item);
+		m->nics[i].line = lab_line_of(item);
 		if (!decode_mapping(d, key->sub, item, &m->nics[i]))
 			return false;
 		m->n_nics = i + 1;
-		path_pop(d, len);
+		lab_path_pop(d, len);
+	}
+	return true;
+}
+
+static bool decode_disks(struct decoder *d, const struct key *key,
+			 yaml_node_t *node, void *field)
+{
+	struct lab_machine *m = container_of(field, struct lab_machine, disks);
+	unsigned int n;
+
+	if (!check_list(d, key, node, &n))
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		size_t len = path_push_idx(d, i);
+
+		if (!decode_mapping(d, key->sub, list_item(d, node, i),
+				    &m->disks[i]))
+			return false;
+		m->n_disks = i + 1;
+		lab_path_pop(d, len);
 	}
 	return true;
 }
@@ -474,11 +210,11 @@ static bool decode_named(struct decoder *d, const struct key *key,
 			 void *(*slot)(struct lab *lab, unsigned int i,
 				       const char *name, unsigned int line))
 {
-	if (is_empty(node))
+	if (lab_is_empty(node))
 		return true;
 	if (node->type != YAML_MAPPING_NODE)
 		return refuse(d, node, "expected %s, not %s", key->type,
-			      kind_of(node));
+			      lab_kind_of(node));
 	for (yaml_node_pair_t *p = node->data.mapping.pairs.start;
 	     p < node->data.mapping.pairs.top; p++) {
 		yaml_node_t *k = yaml_document_get_node(d->doc, p->key);
@@ -488,17 +224,17 @@ static bool decode_named(struct decoder *d, const struct key *key,
 
 		if (!decode_name(d, &(struct key){ .type = "a name" }, k, name))
 			return false;
-		len = path_push(d, ".", name);
+		len = lab_path_push(d, ".", name);
 		if (key_repeated(d, node, p, name))
 			return refuse(d, k, "is there twice");
 		if (*n >= key->max)
 			return refuse(d, k, "is one too many: at most %u are possible",
 				      (unsigned int)key->max);
 		if (!decode_mapping(d, key->sub, v,
-				    slot(d->lab, *n, name, line_of(k))))
+				    slot(d->lab, *n, name, lab_line_of(k))))
 			return false;
 		++*n;
-		path_pop(d, len);
+		lab_path_pop(d, len);
 	}
 	return true;
 }
@@ -575,6 +311,22 @@ static const struct key nic_keys[] = {
 	{ 0 },
 };
 
+static const struct key disk_keys[] = {
+	{ "image", decode_path, "a file's path",
+	  offsetof(struct lab_disk, image), 0, 0, true, NULL,
+	  NULL, "Its contents; a file or block device." },
+	{ "format", decode_format, "raw or qcow2",
+	  offsetof(struct lab_disk, format), 0, 0, false, NULL,
+	  NULL, "Of the image; qcow2 if that is how its name ends, else raw." },
+	{ "read_only", decode_yes, "yes or no",
+	  offsetof(struct lab_disk, read_only), 0, 0, false, "no",
+	  NULL, "Whether the guest must not write it." },
+	{ "slot", decode_number, "number",
+	  offsetof(struct lab_disk, slot), 2, 31, false, NULL,
+	  NULL, "PCI slot (board pc); the next free one from 5 on if not given." },
+	{ 0 },
+};
+
 static const struct key machine_keys[] = {
 	{ "board", decode_board, "pc or pcie",
 	  offsetof(struct lab_machine, board), 0, 0, false, "pc",
@@ -600,6 +352,9 @@ static const struct key machine_keys[] = {
 	{ "nics", decode_nics, "list of NICs",
 	  offsetof(struct lab_machine, nics), 0, LAB_NICS_MAX, false, NULL,
 	  nic_keys, "Network cards, in the order of their PCI slots." },
+	{ "disks", decode_disks, "list of disks",
+	  offsetof(struct lab_machine, disks), 0, LAB_DISKS_MAX, false, NULL,
+	  disk_keys, "virtio-blk disks: vda, vdb and so on." },
 	{ 0 },
 };
 
@@ -700,22 +455,22 @@ static bool decode_mapping(struct decoder *d, const struct key *keys,
 {
 	uint32_t seen = 0;
 
-	if (node->type != YAML_MAPPING_NODE && !is_empty(node))
+	if (node->type != YAML_MAPPING_NODE && !lab_is_empty(node))
 		return refuse(d, node, "expected a mapping, not %s",
-			      kind_of(node));
-	for (yaml_node_pair_t *p = is_empty(node) ? NULL :
+			      lab_kind_of(node));
+	for (yaml_node_pair_t *p = lab_is_empty(node) ? NULL :
 	     node->data.mapping.pairs.start;
 	     p && p < node->data.mapping.pairs.top; p++) {
 		yaml_node_t *k = yaml_document_get_node(d->doc, p->key);
 		yaml_node_t *v = yaml_document_get_node(d->doc, p->value);
 		const struct key any = { .type = "a key" };
-		const char *name = scalar(d, &any, k);
+		const char *name = lab_scalar(d, &any, k);
 		const struct key *key;
 		size_t len;
 
 		if (!name)
 			return false;
-		len = path_push(d, ".", name);
+		len = lab_path_push(d, ".", name);
 		key = find_key(keys, name);
 		if (!key)
 			return refuse_key(d, keys, k, name);
@@ -724,7 +479,7 @@ static bool decode_mapping(struct decoder *d, const struct key *keys,
 		seen |= BIT(key - keys);
 		if (!key->decode(d, key, v, (char *)object + key->offset))
 			return false;
-		path_pop(d, len);
+		lab_path_pop(d, len);
 	}
 	for (const struct key *k = keys; k->name; k++)
 		if (!(seen & BIT(k - keys)) &&
@@ -741,9 +496,9 @@ static bool decode_document(struct decoder *d)
 		return lab_refuse(d->error, d->lab->file, 1,
 				  "the file is empty; expected the keys 'name' and 'machines'");
 	if (root->type != YAML_MAPPING_NODE)
-		return lab_refuse(d->error, d->lab->file, line_of(root),
+		return lab_refuse(d->error, d->lab->file, lab_line_of(root),
 				  "expected a mapping with the keys 'name' and 'machines', not %s",
-				  kind_of(root));
+				  lab_kind_of(root));
 	strcpy(d->path, "");
 	return decode_mapping(d, lab_keys, root, d->lab);
 }
@@ -783,8 +538,11 @@ static void print_keys(FILE *out, const struct key *keys, const char *prefix)
 			k->required ? "required" :
 			k->fallback ? k->fallback : "-", k->help);
 		if (k->sub) {
-			strncat(path, k->decode == decode_nics ? "[]." :
-				".NAME.", sizeof(path) - strlen(path) - 1);
+			bool list = k->decode == decode_nics ||
+				k->decode == decode_disks;
+
+			strncat(path, list ? "[]." : ".NAME.",
+				sizeof(path) - strlen(path) - 1);
 			print_keys(out, k->sub, path);
 		}
 	}

@@ -96,7 +96,8 @@ void machine_refuse(struct machine *m, const char *reason)
 struct command_line {
 	char *argv[2 * LAB_NICS_MAX + 32]; /* ends with NULL */
 	unsigned int n;			/* entries before that */
-	char text[LAB_NICS_MAX * (LAB_SOCKET_MAX + 96) + 3 * LAB_PATH_MAX];
+	char text[LAB_NICS_MAX * (LAB_SOCKET_MAX + 96) +
+		  (3 + LAB_DISKS_MAX) * LAB_PATH_MAX];
 	size_t len;			/* bytes used in text */
 	bool overflow;			/* something did not fit */
 };
@@ -137,6 +138,20 @@ static void add_nic(struct machine *m, struct command_line *c, unsigned int i)
 			 nic->slot);
 	add_word(c, "--nic");
 	add_word(c, "vfio-user:%s,id=%s%s", path, id, place);
+}
+
+static void add_disk(struct command_line *c, const struct lab_disk *disk)
+{
+	char slot[24] = "";
+
+	if (strchr(disk->image, ','))	/* `backplane vm` would cut it up */
+		c->overflow = true;
+	if (disk->slot)
+		snprintf(slot, sizeof(slot), ",slot=%u", disk->slot);
+	add_word(c, "--disk");
+	add_word(c, "%s%s%s,ro=%s%s", disk->image,
+		 *disk->format ? ",format=" : "", disk->format,
+		 disk->read_only ? "yes" : "no", slot);
 }
 
 /* Cards that may come later: each wants a root port. */
@@ -182,6 +197,8 @@ static bool vm_command(struct machine *m, struct command_line *c)
 	for (unsigned int i = 0; i < config->n_nics; i++)
 		if (config->nics[i].plugged)
 			add_nic(m, c, i);
+	for (unsigned int i = 0; i < config->n_disks; i++)
+		add_disk(c, &config->disks[i]);
 	add_word(c, "--console");
 	add_word(c, "unix:%s", m->console_path);
 	add_word(c, "--agent");
@@ -189,7 +206,7 @@ static bool vm_command(struct machine *m, struct command_line *c)
 	add_word(c, "--api");
 	add_word(c, "%s", m->api_path);
 	if (c->overflow)
-		machine_refuse(m, "its paths are too long");
+		machine_refuse(m, "its paths are too long, or have a comma");
 	return !c->overflow;
 }
 

@@ -18,14 +18,16 @@ enum {
 	 * functions 1, and so on: INTx pins of what is behind ports of one slot
 	 * share a line.  The bridges follow from the top down. */
 	PORT_FIRST_SLOT = 1, PORT_N_SLOTS = 22,
+	DISK_FIRST_SLOT_PC = 5, DISK_FIRST_SLOT_PCIE = 23,
 	BRIDGE_LAST_SLOT = 30,
 	BRIDGE_FIRST_SLOT = BRIDGE_LAST_SLOT - VM_BRIDGES_MAX + 1,
 
 	/* The guest lets five seconds pass before it acts. */
 	ASK_AGAIN_S = 10,
 };
-_Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= BRIDGE_FIRST_SLOT,
-	       "ports and bridges do not overlap");
+_Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= DISK_FIRST_SLOT_PCIE &&
+	       DISK_FIRST_SLOT_PCIE + VM_DISKS_MAX <= BRIDGE_FIRST_SLOT,
+	       "ports, disks and bridges do not overlap");
 _Static_assert(VM_PORTS_MAX <= PORT_N_SLOTS * 8, "eight functions a slot");
 
 static int refuse(struct vm_error *error, int err, const char *fmt, ...)
@@ -111,6 +113,12 @@ void cards_fini(struct cards *cards)
 			pci_bus_remove(&card->nic->fn);
 		pci_nic_destroy(card->nic);
 		*card = (struct card){ 0 };
+	}
+	for (unsigned int i = 0; i < VM_DISKS_MAX; i++) {
+		if (cards->disk[i])
+			pci_bus_remove(disk_function(cards->disk[i]));
+		disk_destroy(cards->disk[i]);
+		cards->disk[i] = NULL;
 	}
 	for (unsigned int i = 0; i < VM_BRIDGES_MAX; i++)
 		free_bridge(cards->bridge[i]);
@@ -259,6 +267,37 @@ int cards_add(struct cards *cards, const struct vm_nic_config *config,
 	if (place.port)
 		pci_port_plug(place.port);
 	pthread_mutex_unlock(&cards->host->lock);
+	return 0;
+}
+
+int cards_add_disk(struct cards *cards, const struct vm_disk_config *config,
+		   struct vm_error *error)
+{
+	bool pcie = cards->host->board == VM_BOARD_PCIE;
+	struct pci_bus *root = &cards->host->root;
+	unsigned int i = 0;
+	char where[CARDS_WHERE_MAX];
+	int slot, err;
+
+	while (i < VM_DISKS_MAX && cards->disk[i])
+		i++;
+	if (i == VM_DISKS_MAX)
+		return refuse(error, -ENOSPC, "%d disks are the most there "
+			      "can be", VM_DISKS_MAX);
+	if (pcie && config->slot)
+		return refuse(error, -EINVAL, "a disk's slot can be chosen on "
+			      "the board pc only");
+	slot = find_slot(root, config->slot, pcie ? DISK_FIRST_SLOT_PCIE :
+			 DISK_FIRST_SLOT_PC);
+	if (slot < 0)
+		return refuse(error, slot, "slot %u is taken", config->slot);
+	snprintf(where, sizeof(where), "%d", slot);
+	err = disk_create(cards->host, &config->image, where, cards->mem,
+			  &cards->disk[i]);
+	if (err)
+		return refuse(error, err, "%s", strerror(-err));
+	pci_bus_add(root, PCI_DEVFN((unsigned int)slot, 0),
+		    disk_function(cards->disk[i]));
 	return 0;
 }
 

@@ -6,6 +6,8 @@
  *	pcie	root ports, one card each, numbered from 1
  *	both	slots of a conventional PCI bridge, for a NIC that asks for it
  *
+ * and its disks, which are on the root bus.
+ *
  * Cards in root ports can be plugged in and out while the guest runs.  One that
  * has gone from its bus may still be in the hands of a vCPU that has just found
  * it there, so it is freed in two steps: taken off by whoever has the PCI lock,
@@ -18,6 +20,7 @@
 #define VMM_CARDS_H
 
 #include "base/util.h"
+#include "vmm/disk.h"
 #include "vmm/pci_bridge.h"
 #include "vmm/pci_nic.h"
 #include "vmm/vm.h"
@@ -42,6 +45,7 @@ struct cards {
 	struct pci_bridge *port[VM_PORTS_MAX];
 	struct pci_bridge *bridge[VM_BRIDGES_MAX];	/* NULL: not there */
 	struct card card[VM_NICS_MAX];
+	struct disk *disk[VM_DISKS_MAX];	/* NULL: no disk */
 };
 
 /** cards_init() - no cards yet; @n_ports: root ports, 0 on the pc board */
@@ -59,6 +63,12 @@ void cards_fini(struct cards *cards);
 int must_check cards_add(struct cards *cards,
 			 const struct vm_nic_config *config, bool running,
 			 struct vm_error *error);
+
+/** cards_add_disk() - before the guest runs; 0 or -errno, with @error filled
+ * in */
+int must_check cards_add_disk(struct cards *cards,
+			      const struct vm_disk_config *config,
+			      struct vm_error *error);
 
 /**
  * cards_ask() - take a NIC out

@@ -12,15 +12,6 @@
 #include "vmm/irq.h"
 #include "vmm/pci_host.h"
 
-enum {
-	/* Window registers: address bits 15:12 and 31:20 are writable, the
-	 * low nibble says how wide addresses are (3.2.5.6 to 3.2.5.10). */
-	IO_WRITABLE = 0xf0, MEM_WRITABLE = 0xfff0,
-	PREF_64BIT = 0x0001,
-	BRIDGE_CONTROL_WRITABLE = PCI_BRIDGE_CTL_PARITY |
-		PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_BUS_RESET,
-};
-
 static struct pci_bridge *bridge_of(struct pci_function *fn)
 {
 	return container_of(fn, struct pci_bridge, fn);
@@ -89,33 +80,22 @@ static const struct pci_function_ops bridge_ops = {
 	.reset = fn_reset,
 };
 
-/* What differs from the type 0 header that pci_dev_init() makes.  Windows are
- * closed after reset: their base is above their limit. */
+/* Windows are closed after reset, their base above their limit; and what has a
+ * meaning on a conventional bus alone is not there elsewhere. */
 static void init_type1(struct pci_dev *dev, bool is_port)
 {
 	uint8_t *v = dev->reset_val, *w = dev->writable;
 
-	memset(w + PCI_PRIMARY_BUS, 0xff, 3);
-	if (is_port) {		/* PCI Express has neither */
+	v[PCI_IO_BASE] |= w[PCI_IO_BASE];
+	le16_store(v + PCI_MEMORY_BASE, le16_load(w + PCI_MEMORY_BASE));
+	le16_store(v + PCI_PREF_MEMORY_BASE, le16_load(v + PCI_PREF_MEMORY_BASE)
+		   | le16_load(w + PCI_PREF_MEMORY_BASE));
+	/* No window is ever withheld from ISA devices or given to a VGA. */
+	le16_store(w + PCI_BRIDGE_CONTROL, PCI_BRIDGE_CTL_PARITY |
+		   PCI_BRIDGE_CTL_SERR | PCI_BRIDGE_CTL_BUS_RESET);
+	w[PCI_SEC_LATENCY_TIMER] = is_port ? 0 : 0xff;
+	if (is_port)
 		w[PCI_LATENCY_TIMER] = 0;
-		w[PCI_SEC_LATENCY_TIMER] = 0;
-	} else {
-		w[PCI_SEC_LATENCY_TIMER] = 0xff;
-	}
-	v[PCI_IO_BASE] = w[PCI_IO_BASE] = w[PCI_IO_LIMIT] = IO_WRITABLE;
-	le16_store(dev->w1c + PCI_SEC_STATUS,
-		   PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT |
-		   PCI_STATUS_REC_TARGET_ABORT | PCI_STATUS_REC_MASTER_ABORT |
-		   PCI_STATUS_SIG_SYSTEM_ERROR | PCI_STATUS_DETECTED_PARITY);
-	le16_store(v + PCI_MEMORY_BASE, MEM_WRITABLE);
-	le16_store(w + PCI_MEMORY_BASE, MEM_WRITABLE);
-	le16_store(w + PCI_MEMORY_LIMIT, MEM_WRITABLE);
-	le16_store(v + PCI_PREF_MEMORY_BASE, MEM_WRITABLE | PREF_64BIT);
-	le16_store(v + PCI_PREF_MEMORY_LIMIT, PREF_64BIT);
-	le16_store(w + PCI_PREF_MEMORY_BASE, MEM_WRITABLE);
-	le16_store(w + PCI_PREF_MEMORY_LIMIT, MEM_WRITABLE);
-	memset(w + PCI_PREF_BASE_UPPER32, 0xff, 8);
-	le16_store(w + PCI_BRIDGE_CONTROL, BRIDGE_CONTROL_WRITABLE);
 }
 
 static int init(struct pci_bridge *bridge, struct pci_host *host,

@@ -47,9 +47,8 @@ struct pci_bridge {
 	unsigned int number;		/* of its slot, for people; from 1 */
 	bool present;			/* a card is plugged in */
 	bool leaving;			/* and asked to go */
-	bool spare_io;			/* empty, and to have a window of
-					 * ports: pci_setup()'s choice */
-	bool event;			/* the guest has been told of one */
+	bool has_io;			/* to have a window of ports:
+					 * pci_setup()'s choice */
 	int line_gsi;			/* that its INTx pin drives;
 					 * IRQ_NO_GSI: it is low */
 };

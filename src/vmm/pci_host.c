@@ -162,6 +162,7 @@ int pci_host_init(struct pci_host *host, enum vm_board board,
 	bus_dev_init(&host->dev, "pci-config", &host_ops, host, 4);
 	bus_dev_init(&host->ecam, "pci-ecam", &ecam_ops, host, 4);
 	pthread_mutex_init(&host->lock, NULL);
+	pthread_mutex_init(&host->line_lock, NULL);
 	host->board = board;
 	host->ops = ops;
 	host->opaque = opaque;
@@ -174,6 +175,7 @@ int pci_host_init(struct pci_host *host, enum vm_board board,
 void pci_host_fini(struct pci_host *host)
 {
 	pci_chips_fini(host);
+	pthread_mutex_destroy(&host->line_lock);
 	pthread_mutex_destroy(&host->lock);
 }
 
@@ -255,6 +257,8 @@ void pci_host_drive(struct pci_host *host, int gsi, bool level)
 {
 	unsigned int *n = &host->n_driving[gsi];
 
+	pthread_mutex_lock(&host->line_lock);
 	if (level ? (*n)++ == 0 : --*n == 0)
 		host->ops->set_line(host->opaque, (unsigned int)gsi, level);
+	pthread_mutex_unlock(&host->line_lock);
 }

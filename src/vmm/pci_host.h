@@ -13,7 +13,7 @@
  *
  * Threads: config accesses come from any vCPU; one lock serialises them, held
  * while a NIC's server is asked.  It guards the tree of buses as well.  Lock
- * order: this, then the machine's buses' locks.
+ * order: this, then the machine's buses' locks, a disk's, the line lock.
  */
 #ifndef VMM_PCI_HOST_H
 #define VMM_PCI_HOST_H
@@ -36,7 +36,8 @@ enum {
 	PCI_N_CHIPS = 3,	/* of a board, at most */
 };
 
-/* What the root asks of the machine, under the PCI lock. */
+/* What the root asks of the machine; under the PCI lock but for messages and
+ * lines, which any thread may send and drive. */
 struct pci_host_ops {
 	void (*reset)(void *opaque);
 	/* Drive an interrupt line; on behalf of ports. */
@@ -70,8 +71,9 @@ struct pci_host {
 	struct pci_chip chip[PCI_N_CHIPS];
 	unsigned int n_chips;
 	bool quiet;			/* firmware is at work: no mapping */
-	unsigned int n_driving[IRQ_N_IOAPIC];	/* ports that hold the line of
-						 * a GSI high */
+	pthread_mutex_t line_lock;	/* of what follows; last of all */
+	unsigned int n_driving[IRQ_N_IOAPIC];	/* functions of ours that hold
+						 * the line of a GSI high */
 };
 
 /** pci_host_init() - @pio, @mmio, @pm outlive it; 0 or -errno */
@@ -95,7 +97,8 @@ void pci_host_map(struct pci_host *host);
 /** pci_host_route() - let functions look where their pins go; likewise */
 void pci_host_route(struct pci_host *host);
 
-/** pci_host_drive() - one more or one less that holds @gsi's line high */
+/** pci_host_drive() - one more or one less that holds @gsi's line high; any
+ * thread */
 void pci_host_drive(struct pci_host *host, int gsi, bool level);
 
 /** pci_host_pirq() - which PIRQ @pin (1: INTA#) of a slot of the pc board's

@@ -48,7 +48,9 @@ enum { N_BARS_ALL = PCI_N_BARS + 1 };
 struct setup {
 	struct pci_host *host;
 	unsigned int last_bus;		/* number given out last */
-	unsigned int spare_io;		/* windows of ports for empty slots */
+	unsigned int io_windows;	/* windows of ports left to give out */
+	unsigned int n_without_io;	/* root ports with a card that go
+					 * without */
 	int err;
 };
 
@@ -102,9 +104,10 @@ static void want_window(struct setup *s, struct wants *w,
 	uint64_t granule = pools[pool].granule;
 	struct want want = { .fn = fn, .bar = N_BARS_ALL };
 
-	if (fn->bridge->is_port && !behind.size &&
-	    (pool != POOL_IO || fn->bridge->spare_io))
+	if (fn->bridge->is_port && !behind.size)
 		behind.size = granule;
+	if (fn->bridge->is_port && pool == POOL_IO && !fn->bridge->has_io)
+		behind.size = 0;
 	want.size = align_up(behind.size, granule);
 	want.align = max_of(behind.align, granule);
 	if (want.size)
@@ -245,38 +248,67 @@ static void setup_pool(struct setup *s, int pool)
 		return;
 	}
 	s->err = -ENOSPC;
-	log_err("PCI: the cards want %llu KiB of %s, more than there is%s",
-		(unsigned long long)(w.size >> 10), pools[pool].what,
-		pool != POOL_IO ? "" : "; each root port takes 4 KiB: put "
-		"cards behind a PCI bridge (bridge=N)");
+	log_err("PCI: the cards want %llu KiB of %s, more than there is",
+		(unsigned long long)(w.size >> 10), pools[pool].what);
 }
 
-static void pick_spare(struct pci_function *fn, void *arg)
+/* Windows of ports, for root ports in their order: at first none, then to those
+ * with cards that want one, then to empty slots. */
+static void close_io(struct pci_function *fn, void *arg)
+{
+	if (fn->bridge && fn->bridge->is_port)
+		fn->bridge->has_io = false;
+}
+
+static void take_io(struct setup *s, struct pci_bridge *port, uint64_t size)
+{
+	unsigned int n = (unsigned int)(align_up(size, PCI_BRIDGE_IO_GRANULE) /
+					PCI_BRIDGE_IO_GRANULE);
+
+	port->has_io = n <= s->io_windows;
+	if (port->has_io)
+		s->io_windows -= n;
+	else
+		s->n_without_io += port->present;
+}
+
+static void open_io(struct pci_function *fn, void *arg)
 {
 	struct setup *s = arg;
+	struct wants behind;
 
-	if (!fn->bridge || !fn->bridge->is_port || fn->bridge->present)
+	if (!fn->bridge || !fn->bridge->is_port)
 		return;
-	fn->bridge->spare_io = s->spare_io;
-	s->spare_io -= fn->bridge->spare_io;
+	behind = find_wants(s, &fn->bridge->secondary, POOL_IO);
+	free(behind.want);
+	if (behind.size)
+		take_io(s, fn->bridge, behind.size);
 }
 
-/* Which empty slots get a window of ports: as many as the cards leave. */
-static void pick_spare_io(struct setup *s)
+static void open_spare_io(struct pci_function *fn, void *arg)
 {
-	struct wants w = find_wants(s, &s->host->root, POOL_IO);
-	uint64_t left = IO_END - IO_BASE_LOW;
+	if (fn->bridge && fn->bridge->is_port && !fn->bridge->present)
+		take_io(arg, fn->bridge, PCI_BRIDGE_IO_GRANULE);
+}
 
+static void share_io(struct setup *s)
+{
+	struct pci_bus *root = &s->host->root;
+	uint64_t left = IO_END - IO_BASE_LOW;
+	struct wants w;
+
+	pci_bus_walk(root, close_io, NULL);
+	w = find_wants(s, root, POOL_IO);
 	free(w.want);
 	left -= min_of(left, align_up(w.size, PCI_BRIDGE_IO_GRANULE));
-	s->spare_io = (unsigned int)(left / PCI_BRIDGE_IO_GRANULE);
-	pci_bus_walk(&s->host->root, pick_spare, s);
-}
-
-static void forget_spare(struct pci_function *fn, void *arg)
-{
-	if (fn->bridge)
-		fn->bridge->spare_io = false;
+	s->io_windows = (unsigned int)(left / PCI_BRIDGE_IO_GRANULE);
+	pci_bus_walk(root, open_io, s);
+	pci_bus_walk(root, open_spare_io, s);
+	if (s->n_without_io)
+		log_warn("PCI: no I/O ports are left for the cards in %u root "
+			 "ports, each of which takes 4 KiB: an e1000 will not "
+			 "work there, but behind a PCI bridge (bridge=N)",
+			 s->n_without_io);
 }
 
 /* Depth first, as a guest would. */
@@ -321,8 +353,7 @@ int pci_setup(struct pci_host *host)
 	pthread_mutex_lock(&host->lock);
 	host->quiet = true;
 	number_buses(&s, &host->root, 0);
-	pci_bus_walk(&host->root, forget_spare, NULL);
-	pick_spare_io(&s);
+	share_io(&s);
 	for (int pool = 0; pool < N_POOLS; pool++)
 		setup_pool(&s, pool);
 	if (!s.err)

@@ -5,8 +5,9 @@
  * decoding on.  On the pc board the addresses come out as a PC BIOS would have
  * them.
  *
- * A slot without a card gets windows as well, so that one can be plugged in; of
- * ports there are few, so the last slots may have to do without.
+ * A slot without a card gets windows as well, so that one can be plugged in.
+ * Of ports there are few: with many root ports the last do without, which
+ * is said in a warning if they have a card that wants some.
  */
 #ifndef VMM_PCI_SETUP_H
 #define VMM_PCI_SETUP_H

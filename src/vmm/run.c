@@ -210,6 +210,10 @@ static void take_reset(struct vm *vm)
 	__atomic_compare_exchange_n(&vm->request, &asked, VM_REQUEST_NONE,
 				    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	__atomic_fetch_add(&vm->n_resets, 1, __ATOMIC_RELAXED);
+	/* Cards and disks let go of the memory first. */
+	pthread_mutex_lock(&vm->power_lock);
+	(void)!pci_host_reset(&vm->pci);
+	pthread_mutex_unlock(&vm->power_lock);
 	vm_memory_clear(&vm->mem);
 }
 

@@ -161,6 +161,21 @@ static int add_nics(struct vm *vm, bool with_slot)
 	return err;
 }
 
+static int add_disks(struct vm *vm)
+{
+	const struct vm_config *config = &vm->config;
+	struct vm_error error;
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->n_disks && !err; i++) {
+		err = cards_add_disk(&vm->cards, &config->disk[i], &error);
+		if (err)
+			log_err("disk %s: %s", config->disk[i].image.path,
+				error.text);
+	}
+	return err;
+}
+
 static int init_devices(struct vm *vm)
 {
 	const struct vm_config *config = &vm->config;
@@ -180,6 +195,8 @@ static int init_devices(struct vm *vm)
 		err = add_fixed(vm);
 	if (!err)
 		err = add_nics(vm, true);
+	if (!err)
+		err = add_disks(vm);
 	if (!err)
 		err = add_nics(vm, false);
 	/* Last, so that messages before are not on a raw terminal. */

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/util.h"
+#include "vmm/block.h"
 #include "vmm/board.h"
 #include "vmm/stats.h"
 
@@ -30,6 +31,7 @@ enum {
 	VM_PORTS_MAX = 176,	/* root ports, of the pcie board */
 	VM_SPARE_PORTS = 4,	/* of them, if not said, without a card */
 	VM_BRIDGES_MAX = 4,	/* conventional bridges */
+	VM_DISKS_MAX = 4,
 };
 
 /* Where a NIC goes: behind conventional bridge 1 to VM_BRIDGES_MAX into slot 1
@@ -39,6 +41,13 @@ struct vm_nic_config {
 	const char *path;	/* vfio-user socket of its server */
 	const char *id;		/* for people; NULL: one is made up */
 	unsigned int bridge;
+	unsigned int slot;
+};
+
+/* Disks are on the root bus; on the pc board in slot 2 to 31, or (0) the next
+ * free one from 5 on. */
+struct vm_disk_config {
+	struct block_config image;
 	unsigned int slot;
 };
 
@@ -66,6 +75,8 @@ struct vm_config {
 	bool no_reboot;		/* a guest's reset ends it */
 	unsigned int n_nics;
 	struct vm_nic_config nic[VM_NICS_MAX];
+	unsigned int n_disks;
+	struct vm_disk_config disk[VM_DISKS_MAX];
 };
 
 enum vm_state {

@@ -227,6 +227,7 @@ static void parse(struct fake_vm *vm, int argc, char **argv)
 		{ "cpus", required_argument, NULL, 'x' },
 		{ "memory", required_argument, NULL, 'x' },
 		{ "nic", required_argument, NULL, 'N' },
+		{ "disk", required_argument, NULL, 'x' },
 		{ "board", required_argument, NULL, 'x' },
 		{ "spare-ports", required_argument, NULL, 'x' },
 		{ NULL, 0, NULL, 0 },

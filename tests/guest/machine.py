@@ -8,6 +8,8 @@
 Needs KVM: run the tests through tools/kvm-host. Time limits are generous, for
 a guest may run on an emulated processor; nothing waits longer than it must.
 """
+import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -45,6 +47,29 @@ def why_no_kvm():
     if not os.access('/dev/kvm', os.R_OK | os.W_OK):
         return '/dev/kvm cannot be used'
     return ''
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP on a UNIX socket."""
+
+    def __init__(self, path):
+        super().__init__('localhost', timeout=EXEC_SECONDS)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def request(path, method, url, body=None):
+    """Ask the API on the socket; returns (status, decoded body)."""
+    connection = UnixConnection(path)
+    connection.request(method, url, body=json.dumps(body or {}))
+    reply = connection.getresponse()
+    result = reply.status, json.loads(reply.read())
+    connection.close()
+    return result
 
 
 class Agent:

@@ -223,6 +223,13 @@ static const struct {
 	{ N "        addresses: [\"::/64\"]\n", 7, "expected an address" },
 	{ N "        addresses: 10.0.0.1/24\n", 7, "expected list of addresses" },
 	{ N "        addresses: [10.0.0.1/24, 10.0.0.1/16]\n", 6, "twice" },
+	{ M "    disks:\n      - {format: raw}\n", 6, "'image'" },
+	{ M "    disks:\n      - {image: a, format: vmdk}\n", 6,
+	  "expected raw or qcow2, not 'vmdk'" },
+	{ M "    disks:\n      - {image: a, slot: 1}\n", 6,
+	  "expected a number from 2 to 31" },
+	{ M "    disks: [{image: a}, {image: b}, {image: c}, {image: d}, "
+	    "{image: e}]\n", 5, "has 5 entries, at most 4" },
 	{ M "    board: q35\n", 5, "expected pc or pcie, not 'q35'" },
 	{ N "        plugged: maybe\n", 7, "expected yes or no" },
 	{ N "        plugged: no\n", 6, "only into a root port" },
