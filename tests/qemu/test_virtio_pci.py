@@ -4,6 +4,10 @@ virtio_pci and virtio_net.
 
     guest a -- QEMU -- vfio-user --+
     guest b -- QEMU -- vfio-user --+ switch -- stream: the peer, x.x.x.99
+
+Plugging out is not among them: QEMU 11's client aborts as soon as a card with
+MSI-X goes (hw/vfio-user/pci.c takes its pending bits out of a BAR that is no
+more).
 """
 import json
 import re
@@ -16,10 +20,10 @@ from qemu import Peer, Qemu, Server
 V = 'virtio-net'
 
 
-def iperf(vm, target, *args):
+def iperf(vm, target, *args, amount='-t 2'):
     """Mbit/s that arrived."""
-    out = json.loads(vm.check(f'iperf3 -J -t 2 {" ".join(args)} -c {target}',
-                              seconds=90))
+    out = json.loads(vm.check(
+        f'iperf3 -J {amount} {" ".join(args)} -c {target}', seconds=90))
     end = out['end'].get('sum_received') or out['end']['sum']
     return end['bits_per_second'] / 1e6
 
@@ -85,7 +89,7 @@ def test_traffic_between_guests(other):
             assert peer.ping('10.1.0.2', 2)
 
 
-def test_what_ethtool_and_ip_can_do(tmp_path):
+def test_what_ethtool_and_ip_can_do():
     """One guest, one card: everything that a driver can be told to change at
     run time, with traffic after each change."""
     with Server('a', 'b', models={'a': V + ',mtu=9000', 'b': V}) as server, \
@@ -105,19 +109,21 @@ def test_what_ethtool_and_ip_can_do(tmp_path):
                             f'ethtool -K eth0 tso {tso} gso {tso}; '
                             f'ethtool -K eth0 rx-gro-hw {rx}')
                     for back in '', '-R':
-                        assert iperf(a, '10.1.0.2', '-n 4M', back) > 1
+                        assert iperf(a, '10.1.0.2', back, amount='-n 4M') > 1
         assert 'tcp-segmentation-offload: on' in a.check('ethtool -k eth0')
 
         # Rings of another size: resets of single queues.
         a.check('ethtool -G eth0 rx 64 tx 128')
         assert re.findall(r'RX:\s+(\d+)', a.check('ethtool -g eth0')) == \
             ['256', '64']
-        assert iperf(a, '10.1.0.2', '-n 4M', '-R') > 1
+        assert iperf(a, '10.1.0.2', '-R', amount='-n 4M') > 1
 
         # Notification coalescing.
-        a.check('ethtool -C eth0 rx-usecs 1000 rx-frames 32')
+        a.check('ethtool -C eth0 rx-usecs 1000 rx-frames 32 '
+                'tx-usecs 1000 tx-frames 32')
         a.check('ping -c 10 -i 0.05 10.1.0.2')
-        a.check('ethtool -C eth0 rx-usecs 0 rx-frames 0')
+        a.check('ethtool -C eth0 rx-usecs 0 rx-frames 0 '
+                'tx-usecs 0 tx-frames 1')
 
         # MTU: both can be 9000, by what a was told and as b is set.
         assert int(a.check('cat /sys/class/net/eth0/mtu')) == 9000
@@ -137,7 +143,7 @@ def test_what_ethtool_and_ip_can_do(tmp_path):
             vm.check('ip link add link eth0 name v5 type vlan id 5 && '
                      f'ip addr add 10.5.0.{n}/24 dev v5 && ip link set v5 up')
         a.check('ping -c 2 -i 0.2 10.5.0.2')
-        assert iperf(a, '10.5.0.2', '-n 4M') > 1
+        assert iperf(a, '10.5.0.2', amount='-n 4M') > 1
         filtered = server.port('a')['rx_filtered']
         a.check('ip link del v5')
         b.exec('ping -c 2 -i 0.2 -w 1 10.5.0.1')
@@ -176,11 +182,13 @@ def test_queues():
             a.check(f'ethtool -L eth0 combined {n}')
             assert re.findall(r'Combined:\s+(\d+)',
                               a.check('ethtool -l eth0')) == ['4', str(n)]
-            assert iperf(a, '10.1.0.2', '-P 8', '-n 8M') > 1
-            assert iperf(a, '10.1.0.2', '-P 8', '-n 8M', '-R') > 1
+            assert iperf(a, '10.1.0.2', '-P 8', amount='-n 8M') > 1
+            assert iperf(a, '10.1.0.2', '-P 8', '-R', amount='-n 8M') > 1
         a.check('ethtool -L eth0 combined 4')
         assert len(re.findall('virtio0-(?:in|out)put',
                               a.check('cat /proc/interrupts'))) == 8
+        # The driver tells its table of queues only when asked to.
+        a.check('ethtool -X eth0 equal 4')
         iperf(a, '10.1.0.2', '-P 16', '-R')
         used = re.findall(r'rx_queue_\d_packets: (\d+)',
                           a.check('ethtool -S eth0'))
@@ -228,24 +236,6 @@ def test_life_of_a_driver():
         assert peer.ping('10.1.0.1', 11)
         assert server.port('a')['refused'] == 0
         assert vm.text('log') == ''
-
-
-def test_unplug_and_plug():
-    with Server('a', models={'a': V}) as server, \
-         Qemu(server.nic('a', addr='4'), board='pc') as vm, \
-         Peer(server) as peer:
-        vm.wait_agent()
-        qmp = vm.qmp()
-        for i in range(2):
-            vm.check('for i in $(seq 100); do [ -e /sys/class/net/eth0 ] && '
-                     'break; sleep 0.1; done; '
-                     'ip addr replace 10.1.0.1/24 dev eth0 && '
-                     'ip link set eth0 up')
-            assert peer.ping('10.1.0.1', i)
-            qmp.call('device_del', id='a')
-            qmp.wait_event('DEVICE_DELETED')
-            vm.check('! test -e /sys/class/net/eth0')
-            qmp.call('device_add', **server.nic('a', addr='4'))
 
 
 def test_a_killed_client_makes_room_for_the_next():
