@@ -13,6 +13,7 @@
 
 #include "ctl/lab_schema.h"
 #include "nic/model.h"
+#include "port/port.h"
 #include "vmm/vm.h"
 
 struct decoder {
@@ -554,6 +555,12 @@ static const struct key nic_keys[] = {
 	{ "caps", decode_caps, "qemu or full",
 	  offsetof(struct lab_nic, full_caps), 0, 0, false, "qemu",
 	  NULL, "PCI capabilities: those of QEMU's model, or the chip's (power management, MSI)." },
+	{ "queues", decode_number, "number",
+	  offsetof(struct lab_nic, queues), 1, PORT_QUEUES_MAX, false, "1",
+	  NULL, "Pairs of queues (model virtio-net)." },
+	{ "mtu", decode_number, "number",
+	  offsetof(struct lab_nic, mtu), 68, UINT16_MAX, false, NULL,
+	  NULL, "MTU that the guest's driver is told (model virtio-net)." },
 	{ "mac", decode_mac, "an address such as 52:54:00:12:34:56",
 	  offsetof(struct lab_nic, mac), 0, 0, false, NULL,
 	  NULL, "Factory address; made from the names of lab and machine if not given." },
