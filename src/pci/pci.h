@@ -92,6 +92,10 @@ struct pci_dev_ops {
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			  unsigned int len, uint64_t val);
 
+	/** doorbell - one of dev->doorbells, or several, have been written, by a
+	 * way that does not tell which; NULL if there are none */
+	void (*doorbell)(struct pci_dev *dev);
+
 	/** config_reading - bytes [off, off+len) are about to be read: for what
 	 * is made at that moment; NULL: nothing to do */
 	void (*config_reading)(struct pci_dev *dev, unsigned int off,
@@ -138,6 +142,15 @@ struct pci_msix_place {
 	uint32_t table_off, pba_off;	/* in them, multiples of 8 */
 };
 
+/* Registers of a BAR of which only the fact that they are written counts, so
+ * that a host can connect them to an eventfd. */
+struct pci_doorbells {
+	unsigned int bar;
+	unsigned int n;		/* how many; 0: none */
+	uint32_t off;		/* of the first, in the BAR */
+	uint32_t stride;	/* bytes from one to the next */
+};
+
 struct pci_dev {
 	const struct pci_dev_ops *ops;
 	const char *name;		/* for messages; outlives the device */
@@ -157,6 +170,8 @@ struct pci_dev {
 	uint16_t free_cap, free_ext_cap; /* behind all that are there */
 	struct pci_msix_place msix_place;
 	struct msix msix;		/* in the state block */
+
+	struct pci_doorbells doorbells;	/* set by the model */
 
 	struct dma_space *dma;		/* the client's memory; NULL: none */
 	const struct pci_irq_ops *irq;	/* set by the host; NULL: nobody */

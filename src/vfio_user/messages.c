@@ -177,18 +177,40 @@ static int do_get_region_info(struct vfu_server *s, struct message *m)
 	return 0;
 }
 
-/* No region can be reached through descriptors: an empty list. */
+/* The device's doorbells, all by one eventfd.  A client without room for the
+ * list is told how much it takes. */
 static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
 {
+	const struct pci_doorbells *bells = &s->dev->doorbells;
 	struct vfu_region_io_fds io;
+	uint32_t room;
+	int err;
 
 	memcpy(&io, m->data, sizeof(io));
 	if (io.argsz < sizeof(io) || io.flags || io.count ||
 	    io.index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
-	io.argsz = sizeof(io);
+	room = io.argsz;
+	io.count = io.index == bells->bar ? bells->n : 0;
+	io.argsz = (uint32_t)(sizeof(io) +
+			      io.count * sizeof(struct vfu_io_fd));
 	memcpy(m->reply, &io, sizeof(io));
 	m->reply_len = sizeof(io);
+	if (!io.count || room < io.argsz)
+		return 0;
+	err = vfu_server_doorbell(s);
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < io.count; i++) {
+		struct vfu_io_fd fd = {
+			.offset = bells->off + (uint64_t)i * bells->stride,
+			.type = VFU_IO_FD_EVENTFD,
+		};
+
+		memcpy(m->reply + m->reply_len, &fd, sizeof(fd));
+		m->reply_len += sizeof(fd);
+	}
+	s->conn.out_fd = s->doorbell.fd;
 	return 0;
 }
 

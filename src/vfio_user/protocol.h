@@ -108,6 +108,20 @@ struct vfu_region_io_fds {
 };
 static_assert(sizeof(struct vfu_region_io_fds) == 16, "wire format");
 
+/* One such sub-region. */
+struct vfu_io_fd {
+	uint64_t offset;	/* in the region */
+	uint64_t size;		/* of a write; 0: of any size */
+	uint32_t fd_index;	/* which of the descriptors that came along */
+	uint32_t type;		/* VFU_IO_FD_* */
+	uint32_t flags;		/* 0, or as of KVM_IOEVENTFD */
+	uint32_t padding;
+	uint64_t datamatch;	/* with the flag for it */
+};
+static_assert(sizeof(struct vfu_io_fd) == 40, "wire format");
+
+enum { VFU_IO_FD_EVENTFD = 0 };
+
 /* REGION_READ and REGION_WRITE; data follows in a write and a read's reply. */
 struct vfu_region_access {
 	uint64_t offset;	/* in the region */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@
 
 static const int server_nrs[] = {
 	__NR_accept4, __NR_recvmsg, __NR_sendto, __NR_fcntl, __NR_close,
-	__NR_unlink,
+	__NR_unlink, __NR_sendmsg, __NR_eventfd2,
 	/* base/eventfd.h: the clients' interrupts */
 	__NR_io_submit, __NR_io_getevents, __NR_preadv2, __NR_readlink,
 	-1,
@@ -73,6 +74,45 @@ static void irq_signalled(struct vfu_irqs *irqs)
 	worker_hot(s->worker, &s->client, HOT_NS);
 }
 
+/* ---- doorbells ---- */
+
+static bool doorbell_ready(struct watch *watch, uint32_t events)
+{
+	struct vfu_server *s = container_of(watch, struct vfu_server, doorbell);
+
+	if (!eventfd_consume(watch->fd))
+		return false;
+	s->dev->ops->doorbell(s->dev);
+	return true;
+}
+
+/* Each client gets one of its own: it can be read, which would keep the next
+ * client's doorbells from us. */
+int vfu_server_doorbell(struct vfu_server *s)
+{
+	int err;
+
+	if (vfu_conn_pending(&s->conn))
+		return -EAGAIN;
+	if (s->doorbell.fd >= 0)
+		return 0;
+	s->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->doorbell.fd < 0)
+		return -errno;
+	err = worker_add_watch(s->worker, &s->doorbell);
+	if (err)
+		fd_close(&s->doorbell.fd);
+	return err;
+}
+
+static void forget_doorbell(struct vfu_server *s)
+{
+	if (s->doorbell.fd < 0)
+		return;
+	worker_remove_watch(s->worker, &s->doorbell);
+	fd_close(&s->doorbell.fd);
+}
+
 /* ---- a connection ---- */
 
 /* Nothing of this client may be reached any more once this returns. */
@@ -86,6 +126,7 @@ static void disconnect(struct vfu_server *s)
 	vfu_conn_close(&s->conn);
 	s->client.fd = -1;
 	s->wants_output = false;
+	forget_doorbell(s);
 	vfu_irqs_clear(&s->irqs);
 	if (s->dev->ops->dma_changed)
 		s->dev->ops->dma_changed(s->dev);
@@ -289,6 +330,7 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->listener = (struct watch){ .ready = listener_ready, .fd = -1 };
 	s->client = (struct watch){ .ready = client_ready, .fd = -1 };
 	s->memory_check = (struct poller){ .poll = check_memory };
+	s->doorbell = (struct watch){ .ready = doorbell_ready, .fd = -1 };
 	s->spare_fd = -1;
 	s->conn.fd = -1;
 	s->irqs.unmask.fd = -1;

@@ -37,6 +37,8 @@ struct vfu_server {
 	struct vfu_conn conn;		/* messages and replies */
 	bool wants_output;		/* EPOLLOUT is asked for */
 	struct vfu_irqs irqs;		/* the client's eventfds */
+	struct watch doorbell;		/* eventfd for dev->doorbells, which the
+					 * client has too; fd -1: not made */
 };
 
 /**
@@ -55,5 +57,9 @@ int must_check vfu_message_handle(struct vfu_server *server);
 
 /** vfu_message_refuse() - answer it with an error, if an answer is due */
 int must_check vfu_message_refuse(struct vfu_server *server, int err);
+
+/** vfu_server_doorbell() - have an eventfd for this client's doorbells; -EAGAIN:
+ * it does not read, so none can be sent now; or another -errno */
+int must_check vfu_server_doorbell(struct vfu_server *server);
 
 #endif

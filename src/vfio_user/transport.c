@@ -19,7 +19,7 @@ static void fds_close(struct vfu_fds *fds)
 int vfu_conn_init(struct vfu_conn *conn)
 {
 	memset(conn, 0, sizeof(*conn));
-	conn->fd = -1;
+	conn->fd = conn->out_fd = -1;
 	conn->payload = malloc(VFU_PAYLOAD_MAX);
 	conn->out = malloc(VFU_OUT_MAX);
 	if (!conn->payload || !conn->out) {
@@ -56,6 +56,7 @@ void vfu_conn_close(struct vfu_conn *conn)
 	conn->n_header = conn->n_payload = conn->payload_len = 0;
 	conn->n_next = 0;
 	conn->out_head = conn->out_tail = 0;
+	conn->out_fd = -1;
 }
 
 /* Take the descriptors out of @msg: all of them are ours now. */
@@ -219,12 +220,39 @@ int vfu_conn_reply(struct vfu_conn *conn, int err, size_t len)
 	return vfu_conn_flush(conn);
 }
 
+/* As send(); with the descriptor, if there is one. */
+static ssize_t send_some(struct vfu_conn *conn)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = {
+		conn->out + conn->out_head, conn->out_tail - conn->out_head,
+	};
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (likely(conn->out_fd < 0))
+		return send(conn->fd, iov.iov_base, iov.iov_len,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	msg.msg_control = control.buf;
+	msg.msg_controllen = sizeof(control.buf);
+	*CMSG_FIRSTHDR(&msg) = (struct cmsghdr) {
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int)),
+	};
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &conn->out_fd, sizeof(int));
+	n = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n >= 0)
+		conn->out_fd = -1;
+	return n;
+}
+
 int vfu_conn_flush(struct vfu_conn *conn)
 {
 	while (vfu_conn_pending(conn)) {
-		ssize_t n = send(conn->fd, conn->out + conn->out_head,
-				 conn->out_tail - conn->out_head,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send_some(conn);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -45,6 +45,8 @@ struct vfu_conn {
 	uint8_t *out;		/* VFU_OUT_MAX bytes */
 	size_t out_head;	/* first byte not sent yet */
 	size_t out_tail;	/* end of what is to be sent */
+	int out_fd;		/* goes with the next reply's first byte, when
+				 * nothing is kept; borrowed; -1: none */
 };
 
 /* Two of the largest replies: a client further behind than one is cut off. */

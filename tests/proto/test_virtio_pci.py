@@ -552,6 +552,56 @@ def test_msix(cards):
     assert dev.isr() == 0
 
 
+# ---- doorbells by eventfd ----
+
+def test_doorbell_eventfd(cards):
+    """DEVICE_GET_REGION_IO_FDS: one for all queues' doorbells"""
+    dev, other = cards
+    bar, base, *_ = dev.caps.found[v.CAP_NOTIFY]
+    argsz, subs, fds = dev.client.get_region_io_fds(bar)
+    assert argsz == 16 + 40 * 5
+    assert subs == [(base + i * dev.caps.multiplier, 0, 0, 0, 0)
+                    for i in range(5)]
+    assert len(fds) == 1
+    rx = other.start()[0]
+    assert dev.negotiate(v.F_VERSION_1 | v.F_CTRL_VQ | v.F_CTRL_RX)
+    tx, ctrl = Ring(dev, 1), Ring(dev, 2)
+    dev.set_up(tx)
+    dev.set_up(ctrl)
+    dev.ok()
+    for i in range(20):
+        rx.add(v.BUF)
+        rx.kick()
+        tx.add(frame())
+        ctrl.add(b'\0\0', b'\1', 1)
+        time.sleep(0.002)               # it sleeps, sometimes
+        os.eventfd_write(fds[0], 1)
+        assert tx.wait() and rx.wait() and ctrl.wait()
+    dev.client.close()
+    os.eventfd_write(fds[0], 1)
+    os.close(fds[0])
+
+
+def test_doorbell_eventfd_without_room(dev):
+    bar = dev.caps.found[v.CAP_NOTIFY][0]
+    for room in 16, 17, 16 + 40 * 5 - 1:
+        assert dev.client.get_region_io_fds(bar, room) == (216, [], [])
+    assert dev.client.get_region_io_fds(bar + 1) == (16, [], [])
+
+
+def test_doorbell_eventfd_full_or_read_by_its_owner(dev):
+    """T14: the client shares it, and may do with it what it likes"""
+    bar = dev.caps.found[v.CAP_NOTIFY][0]
+    fd = dev.client.get_region_io_fds(bar)[2][0]
+    os.eventfd_write(fd, (1 << 64) - 2)
+    os.set_blocking(fd, True)
+    assert dev.status == 0
+    os.close(fd)
+    again = [dev.client.get_region_io_fds(bar)[2][0] for _ in range(100)]
+    for fd in again:
+        os.close(fd)
+
+
 # ---- the control queue ----
 
 def test_control_queue(dev):
@@ -562,10 +612,14 @@ def test_control_queue(dev):
         ctrl = Ring(dev, idx)
         dev.set_up(ctrl)
         # Promiscuous mode on: class, command, data, room for the answer.
-        ctrl.add(b'\0\0', b'\1', 1)
-        dev.ok()
-        assert ctrl.wait()[1] == 1
-        ctrl.add(b'\0\0', b'\1', 1)
-        ctrl.kick()
-        assert ctrl.wait()[1] == 1
+        dev.mem[ctrl.bufs:ctrl.bufs + 8 * v.BUF] = b'\xff' * 8 * v.BUF
+        for i in range(2):
+            ctrl.add(b'\0\0', b'\1', 1)
+            if i:
+                ctrl.kick()
+            else:
+                dev.ok()
+            head, length = ctrl.wait()
+            assert length == 1
+            assert dev.mem[ctrl.bufs + (head + 2) * v.BUF] == 0
         dev.status = 0

@@ -99,6 +99,15 @@ static void config_written(struct pci_dev *pci, unsigned int off,
 	vnet_queues_update(dev);
 }
 
+/* Whose it was does not matter: the worker is awake now and polls all queues,
+ * but the control queue, which is looked at. */
+static void doorbell(struct pci_dev *pci)
+{
+	struct virtio_net *net = &vnet_of_pci(pci)->net;
+
+	virtio_net_kick(net, virtio_net_ctrl_idx(net));
+}
+
 static void reset(struct pci_dev *pci, enum pci_reset kind)
 {
 	vnet_reset(vnet_of_pci(pci));
@@ -125,6 +134,7 @@ static const struct pci_dev_ops vnet_pci_ops = {
 	.state_size = sizeof(struct vnet_state),
 	.bar_read = bar_read,
 	.bar_write = bar_write,
+	.doorbell = doorbell,
 	.config_reading = config_reading,
 	.config_written = config_written,
 	.reset = reset,
@@ -244,6 +254,10 @@ static int create(const struct nic_params *params, struct nic *nic)
 	}
 	dev->state = (struct vnet_state *)dev->pci.state->model;
 	add_caps(dev);
+	dev->pci.doorbells = (struct pci_doorbells) {
+		.bar = VNET_BAR_REGS, .n = dev->n_queues,
+		.off = VNET_NOTIFY, .stride = VNET_NOTIFY_MULTIPLIER,
+	};
 	pci_dev_reset(&dev->pci, PCI_RESET_POWER_ON);
 	nic->pci = &dev->pci;
 	nic->port = &dev->net.port;

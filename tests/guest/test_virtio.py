@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""examples/virtio.yaml: virtio-net in `backplane vm`, by MSI-X on the board
+pcie (alice, two queue pairs) and on pc (bob), beside an e1000 (carol)."""
+import pytest
+
+from lab import Lab
+
+
+@pytest.fixture(scope='module')
+def lab():
+    with Lab('examples/virtio.yaml') as lab:
+        yield lab
+
+
+def test_driver(lab):
+    out = lab.exec('alice', 'lspci -k; cat /proc/interrupts; '
+                   'ethtool -l eth0')
+    assert 'Virtio 1.0 network device' in out
+    for name in 'config', 'input.0', 'output.0', 'input.1', 'output.1':
+        assert f'virtio0-{name}' in out
+    assert 'Combined:\t2' in out
+    assert 'virtio0-input.0' in lab.exec('bob', 'cat /proc/interrupts')
+
+
+@pytest.mark.parametrize('target', ['10.0.0.2', '10.0.0.3', 'fd00::2'])
+def test_traffic(lab, target):
+    lab.exec('alice', f'ping -c 5 -i 0.2 -w 20 {target}')
+    lab.exec('bob' if target.endswith('2') else 'carol',
+             'pidof iperf3 >/dev/null || iperf3 -s -D; sleep 0.5')
+    for back in '', '-R':
+        lab.exec('alice', f'iperf3 -t 1 {back} -c {target}')
+
+
+def test_what_it_cost(lab):
+    """The driver's doorbells reach the server without refusals."""
+    for port in lab.json('show', 'ports'):
+        device = {c['counter']: c['value'] for c in port.get('device', [])}
+        if port['kind'] == 'virtio-net':
+            assert device['kicks'] and device['calls']
+            assert not device['refused'] and not device['ctrl_refused']
