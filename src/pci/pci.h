@@ -92,8 +92,8 @@ struct pci_dev_ops {
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			  unsigned int len, uint64_t val);
 
-	/** doorbell - one of dev->doorbells, or several, have been written, by a
-	 * way that does not tell which; NULL if there are none */
+	/** doorbell - one or more of dev->doorbells have been written, by a way
+	 * that does not tell which; NULL if there are none */
 	void (*doorbell)(struct pci_dev *dev);
 
 	/** config_reading - bytes [off, off+len) are about to be read: for what

@@ -48,6 +48,7 @@ struct vfu_client {
 	int fd;				/* connected socket */
 	struct vfu_region regions[VFIO_PCI_NUM_REGIONS];
 	unsigned int irqs[VFIO_PCI_NUM_IRQS];	/* vectors of each index */
+	struct vfu_doorbells doorbells;	/* of the region that has some */
 	uint64_t max_data;		/* bytes of one access */
 
 	pthread_mutex_t send_lock;	/* one message at a time */
@@ -60,6 +61,9 @@ struct vfu_client {
 	struct {			/* the reader's */
 		uint8_t *buf;		/* VFU_MESSAGE_MAX bytes */
 		size_t len;		/* bytes in it */
+		int fd;			/* came with the reply under way; -1:
+					 * none.  Kept for look_up(), while
+					 * nothing else is. */
 	} rx;
 };
 
@@ -217,19 +221,42 @@ static int take_messages(struct vfu_client *c)
 	return err;
 }
 
-/*
- * Receive once, as the reader.  Descriptors a server might send are of no use
- * to us: without room for them the kernel closes them.
- */
+/* Keep the first descriptor that comes; there is no room for others, which the
+ * kernel then closes. */
+static void keep_fd(struct vfu_client *c, struct msghdr *msg)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET ||
+	    cmsg->cmsg_type != SCM_RIGHTS ||
+	    cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		return;
+	fd_close(&c->rx.fd);
+	memcpy(&c->rx.fd, CMSG_DATA(cmsg), sizeof(int));
+}
+
+/* Receive once, as the reader. */
 static int receive(struct vfu_client *c)
 {
-	ssize_t n = recv(c->fd, c->rx.buf + c->rx.len,
-			 VFU_MESSAGE_MAX - c->rx.len, 0);
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_LEN(sizeof(int))];
+	} control;
+	struct iovec iov = {
+		c->rx.buf + c->rx.len, VFU_MESSAGE_MAX - c->rx.len,
+	};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n <= 0)
 		return -ENOTCONN;
+	keep_fd(c, &msg);
 	c->rx.len += (size_t)n;
 	return take_messages(c);
 }
@@ -417,6 +444,48 @@ static int negotiate(struct vfu_client *c, const char *path)
 	return 0;
 }
 
+/* Is it a sub-region that any write to which is a write to the descriptor? */
+static bool is_doorbell(const struct vfu_io_fd *fd, uint64_t region_size)
+{
+	return fd->type == VFU_IO_FD_EVENTFD && !fd->flags && !fd->fd_index &&
+		(fd->size <= 2 || fd->size == 4 || fd->size == 8) &&
+		range_within(fd->offset, max_of(fd->size, (uint64_t)1),
+			     region_size);
+}
+
+/* Doorbells that the server lets one reach by an eventfd; what else there is
+ * goes by messages.  0 or -ENOTCONN. */
+static int look_up_doorbells(struct vfu_client *c, uint32_t index)
+{
+	struct {
+		struct vfu_region_io_fds io;
+		struct vfu_io_fd fds[VFU_DOORBELLS_MAX];
+	} m = { .io = { .argsz = sizeof(m), .index = index } };
+	struct request r = {
+		.command = VFU_GET_REGION_IO_FDS, .fd = -1,
+		.body = &m.io, .body_len = sizeof(m.io),
+		.reply = &m, .reply_min = sizeof(m.io),
+		.reply_max = sizeof(m),
+	};
+	struct vfu_doorbells *bells = &c->doorbells;
+	size_t len;
+	int err = call(c, &r, &len);
+
+	for (size_t i = 0; !err && c->rx.fd >= 0 &&
+	     i < (len - sizeof(m.io)) / sizeof(m.fds[0]); i++)
+		if (is_doorbell(&m.fds[i], c->regions[index].size))
+			bells->at[bells->n++] = (struct vfu_doorbell) {
+				m.fds[i].offset, (uint32_t)m.fds[i].size,
+			};
+	if (bells->n) {
+		bells->fd = c->rx.fd;
+		bells->region = index;
+		c->rx.fd = -1;
+	}
+	fd_close(&c->rx.fd);
+	return err == -ENOTCONN ? err : 0;
+}
+
 /* What regions and interrupts there are.  One the server knows nothing of is
  * one that is not there. */
 static int look_up(struct vfu_client *c)
@@ -447,6 +516,8 @@ static int look_up(struct vfu_client *c)
 							     region.flags };
 		if (err != -ENOTCONN)
 			err = 0;
+		if (!err && c->regions[i].size && !c->doorbells.n)
+			err = look_up_doorbells(c, i);
 	}
 	for (uint32_t i = 0; !err && i < min_of(info.n_irqs,
 				(uint32_t)VFIO_PCI_NUM_IRQS); i++) {
@@ -496,7 +567,7 @@ int vfu_client_connect(const char *path, struct vfu_client **client)
 
 	if (!c)
 		return -ENOMEM;
-	c->fd = -1;
+	c->fd = c->rx.fd = c->doorbells.fd = -1;
 	list_init(&c->pending);
 	pthread_mutex_init(&c->send_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -519,6 +590,8 @@ void vfu_client_close(struct vfu_client *client)
 	if (!client)
 		return;
 	fd_close(&client->fd);
+	fd_close(&client->rx.fd);
+	fd_close(&client->doorbells.fd);
 	pthread_mutex_destroy(&client->send_lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client->rx.buf);
@@ -547,6 +620,11 @@ unsigned int vfu_client_irqs(const struct vfu_client *client,
 			     unsigned int index)
 {
 	return index < VFIO_PCI_NUM_IRQS ? client->irqs[index] : 0;
+}
+
+const struct vfu_doorbells *vfu_client_doorbells(const struct vfu_client *c)
+{
+	return &c->doorbells;
 }
 
 /* ---- regions ---- */

@@ -26,6 +26,21 @@ struct vfu_region {
 	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_* of <linux/vfio.h> */
 };
 
+enum { VFU_DOORBELLS_MAX = 64 };
+
+/* A register to which writes can be made by an eventfd. */
+struct vfu_doorbell {
+	uint64_t off;		/* in the region */
+	uint32_t len;		/* of the write; 0: any */
+};
+
+struct vfu_doorbells {
+	unsigned int n;		/* in at[]; 0: there are none */
+	uint32_t region;	/* where they all are */
+	int fd;			/* eventfd to signal instead; -1: none */
+	struct vfu_doorbell at[VFU_DOORBELLS_MAX];
+};
+
 /* vfio-user / VFIO PCI region and irq indexes (<linux/vfio.h>). */
 
 /**
@@ -44,6 +59,10 @@ bool vfu_client_connected(const struct vfu_client *client);
 /** vfu_client_region() - size and flags of a region, known since connect */
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
 					   unsigned int index);
+
+/** vfu_client_doorbells() - known since connect; the descriptor stays the
+ * client's */
+const struct vfu_doorbells *vfu_client_doorbells(const struct vfu_client *c);
 
 /** vfu_client_irqs() - number of interrupts of an index, known since connect */
 unsigned int vfu_client_irqs(const struct vfu_client *client,

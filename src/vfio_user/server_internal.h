@@ -58,8 +58,8 @@ int must_check vfu_message_handle(struct vfu_server *server);
 /** vfu_message_refuse() - answer it with an error, if an answer is due */
 int must_check vfu_message_refuse(struct vfu_server *server, int err);
 
-/** vfu_server_doorbell() - have an eventfd for this client's doorbells; -EAGAIN:
- * it does not read, so none can be sent now; or another -errno */
+/** vfu_server_doorbell() - have an eventfd for this client's doorbells; 0;
+ * -EAGAIN: it does not read, so none can be sent now; or another -errno */
 int must_check vfu_server_doorbell(struct vfu_server *server);
 
 #endif
