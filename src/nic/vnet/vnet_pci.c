@@ -231,7 +231,7 @@ static int create(const struct nic_params *params, struct nic *nic)
 		.name = params->name,
 		.worker = params->worker,
 		.mtu = params->mtu,
-		.n_pairs = max_of(params->n_pairs, 1u),
+		.n_pairs = params->n_pairs ? params->n_pairs : 1,
 		.features = ~0ull,
 	};
 	struct pci_ident id = ident;

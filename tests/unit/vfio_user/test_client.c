@@ -203,6 +203,25 @@ static void gets_interrupts(void **state)
 }
 
 /* Each thread reads what it wrote, at its own place. */
+static void rings_doorbells_by_eventfd(void **state)
+{
+	const struct vfu_doorbells *bells = vfu_client_doorbells(t.client);
+	uint64_t deadline = time_now_ns() + 5 * NS_PER_S;
+
+	assert_int_equal(bells->n, TOY_N_BELLS);
+	assert_int_equal(bells->region, 0);
+	for (unsigned int i = 0; i < TOY_N_BELLS; i++) {
+		assert_int_equal(bells->at[i].off,
+				 TOY_BELLS + i * TOY_BELL_STRIDE);
+		assert_int_equal(bells->at[i].len, 0);
+	}
+	for (unsigned int n = 0; n < 10; n++) {
+		assert_int_equal(eventfd_write(bells->fd, 1), 0);
+		while (__atomic_load_n(&t.toy.n_rung, __ATOMIC_RELAXED) <= n)
+			assert_true(time_now_ns() < deadline);
+	}
+}
+
 static void *hammer(void *arg)
 {
 	uint64_t off = 0x100 + 4 * (uint64_t)(uintptr_t)arg;
@@ -333,6 +352,7 @@ int main(void)
 		T(passes_errors_on),
 		T(shares_memory),
 		T(gets_interrupts),
+		T(rings_doorbells_by_eventfd),
 		T(serves_many_threads),
 		T(fails_at_once_when_the_server_goes),
 		T(a_second_client_is_turned_away),

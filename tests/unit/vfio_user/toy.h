@@ -26,6 +26,7 @@ enum {
 	TOY_MSIX_VECTORS = 70,	/* more than one word of pending bits */
 	TOY_MSIX_BAR = 2,	/* 64 bit, prefetchable; 3 is its upper half */
 	TOY_TABLE = 0, TOY_PBA = 0x800,
+	TOY_BELLS = 0x900, TOY_BELL_STRIDE = 8, TOY_N_BELLS = 3,
 };
 
 struct toy {
@@ -34,6 +35,7 @@ struct toy {
 	unsigned int n_resets;		/* of any kind */
 	unsigned int n_dma_changed;	/* calls */
 	unsigned int widest;		/* access seen, bytes */
+	unsigned int n_rung;		/* doorbells, by eventfd */
 };
 
 static struct toy *toy_of(struct pci_dev *dev)
@@ -79,11 +81,17 @@ static void toy_dma_changed(struct pci_dev *dev)
 	toy_of(dev)->n_dma_changed++;
 }
 
+static void toy_doorbell(struct pci_dev *dev)
+{
+	__atomic_add_fetch(&toy_of(dev)->n_rung, 1, __ATOMIC_RELAXED);
+}
+
 static int toy_init(struct toy *toy)
 {
 	static const struct pci_dev_ops ops = {
 		.model = "toy", .bar_read = toy_read, .bar_write = toy_write,
 		.reset = toy_reset, .dma_changed = toy_dma_changed,
+		.doorbell = toy_doorbell,
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,
@@ -103,6 +111,10 @@ static int toy_init(struct toy *toy)
 			   PCI_CONFIG_SIZE);
 	if (err)
 		return err;
+	toy->pci.doorbells = (struct pci_doorbells) {
+		.bar = 0, .n = TOY_N_BELLS, .off = TOY_BELLS,
+		.stride = TOY_BELL_STRIDE,
+	};
 	pci_add_msi(&toy->pci, TOY_MSI_CAP, TOY_VECTORS, false);
 	pci_add_msix(&toy->pci, TOY_MSIX_CAP, &place);
 	pci_dev_reset(&toy->pci, PCI_RESET_POWER_ON);
