@@ -106,6 +106,22 @@ def send(tx, rx, fill=b'y'):
 BUF_LEN = v.BUF
 
 
+@pytest.mark.parametrize('spec, says', [
+    ('model=virtio-net,queues=0', 'queues=0: expected'),
+    ('model=virtio-net,queues=17', 'queues=17: expected'),
+    ('model=virtio-net,mtu=67', 'mtu=67: expected'),
+    ('mtu=1500,model=e1000', "e1000 has no option 'mtu'"),
+    ('queues=2', "e1000 has no option 'queues'"),
+    ('model=virtio-net,caps=full', "virtio-net has no option 'caps'"),
+    ('crc=exact,model=virtio-net', "virtio-net has no option 'crc'"),
+])
+def test_options_that_make_no_sense(tmp_path, spec, says):
+    done = subprocess.run(
+        [conftest.BACKPLANE, 'serve', '--port', f'vfio-user:{tmp_path}/s,' +
+         spec], capture_output=True, text=True, timeout=10, check=False)
+    assert done.returncode == 1 and says in done.stderr, done
+
+
 # ---- configuration space ----
 
 def test_identity(dev):

@@ -9,8 +9,11 @@ Plugging out is not among them: QEMU 11's client aborts as soon as a card with
 MSI-X goes (hw/vfio-user/pci.c takes its pending bits out of a BAR that is no
 more).
 """
+import contextlib
 import json
+import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -87,6 +90,51 @@ def test_traffic_between_guests(other):
         with Peer(server) as peer:
             assert peer.ping('10.1.0.1', 1)
             assert peer.ping('10.1.0.2', 2)
+
+
+@contextlib.contextmanager
+def namespace(tap, address, address6):
+    """This host's end of a tap, in a namespace: runs a command there."""
+    name = f'bp-{os.getpid()}'
+
+    def ip(*args):
+        subprocess.run(['ip', *args], check=True)
+    ip('netns', 'add', name)
+    try:
+        ip('link', 'set', tap, 'netns', name)
+        ip('-n', name, 'addr', 'add', address, 'dev', tap)
+        ip('-n', name, 'addr', 'add', address6, 'dev', tap, 'nodad')
+        ip('-n', name, 'link', 'set', tap, 'up')
+        yield lambda *args: subprocess.run(
+            ['ip', 'netns', 'exec', name, *args], check=True, timeout=90,
+            capture_output=True, text=True).stdout
+    finally:
+        ip('netns', 'del', name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='a tap needs root')
+def test_traffic_with_this_host():
+    """A guest and the kernel behind a tap: offloads pass whole both ways."""
+    tap = f'bpq{os.getpid()}'[-15:]
+    with Server('a', models={'a': V}, extra=['--port', f'tap:{tap}']) as server, \
+         Qemu(server.nic('a'),
+              append=[server.address('a', '10.1.0.1/24,fd00::1/64')]) as a, \
+         namespace(tap, '10.1.0.3/24', 'fd00::3/64') as run:
+        a.wait_agent()
+        a.check('ping -c 3 -i 0.2 10.1.0.3')
+        a.check('iperf3 -s -D; sleep 1')
+        for args in ('10.1.0.1',), ('10.1.0.1', '-R'), ('fd00::1',), \
+                ('fd00::1', '-R'), ('10.1.0.1', '-u', '-b', '50M'):
+            out = json.loads(run('iperf3', '-J', '-t', '1', '-c', *args))
+            end = out['end'].get('sum_received') or out['end'].get('sum')
+            assert end and end['bits_per_second'] > 1e6, (args, out)
+            time.sleep(0.5)     # the server may still be busy with the last
+        assert not a.stack_errors()
+        for line in run('nstat', '-asz').splitlines():
+            assert 'InCsumErrors' not in line or line.split()[1] == '0', line
+        for port in 'a', tap:
+            counters = server.port(port)
+            assert counters['gso_cut'] == counters['csum_filled'] == 0
 
 
 def test_what_ethtool_and_ip_can_do():
