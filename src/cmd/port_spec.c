@@ -16,6 +16,8 @@
 #include "proto/eth.h"
 #include "vhost_user/vhost_user.h"
 
+enum { MTU_MIN = 68 };	/* RFC 791: every link carries as much */
+
 static const struct {
 	const char *prefix;	/* before the colon */
 	const char *form;	/* for the help text */
@@ -37,6 +39,8 @@ struct option_key {
 	bool bare;		/* stands alone, without a value */
 	const char *help;
 	unsigned int kinds;	/* BIT(enum port_kind) where it makes sense */
+	unsigned int nic_option; /* enum nic_option: for NIC models that have
+				 * it; 0: for all */
 	int (*set)(struct port_spec *spec, const char *value);
 };
 
@@ -108,25 +112,40 @@ static int set_queues(struct port_spec *spec, const char *value)
 	return 0;
 }
 
+static int set_mtu(struct port_spec *spec, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (end == value || *end || n < MTU_MIN || n > UINT16_MAX)
+		return -EINVAL;
+	spec->mtu = (uint16_t)n;
+	return 0;
+}
+
 #define ALL_KINDS (BIT(N_PORT_KINDS) - 1)
 
 static const struct option_key keys[] = {
-	{ "model", false, "NIC model, e.g. e1000", BIT(PORT_VFIO_USER), set_model },
+	{ "model", false, "NIC model, e.g. e1000", BIT(PORT_VFIO_USER), 0,
+	  set_model },
 	{ "mac", false, "unicast MAC address, like 52:54:00:12:34:56",
-	  BIT(PORT_VFIO_USER), set_mac },
+	  BIT(PORT_VFIO_USER), 0, set_mac },
 	{ "crc", false, "exact or any: the FCS bytes a driver keeps",
-	  BIT(PORT_VFIO_USER), set_crc },
+	  BIT(PORT_VFIO_USER), NIC_OPT_CRC, set_crc },
 	{ "caps", false, "qemu or full: capabilities as QEMU's model, as the chip",
-	  BIT(PORT_VFIO_USER), set_caps },
+	  BIT(PORT_VFIO_USER), NIC_OPT_CAPS, set_caps },
 	{ "server", true, "listen on PATH (this is the default)",
-	  BIT(PORT_VHOST_USER), set_server },
+	  BIT(PORT_VHOST_USER), 0, set_server },
 	{ "client", true, "connect to PATH, again and again",
-	  BIT(PORT_VHOST_USER), set_client },
-	{ "queues", false, "queue pairs at most, 1 to 16 (default 16)",
-	  BIT(PORT_VHOST_USER), set_queues },
-	{ "name", false, "name of the port, without '/'", ALL_KINDS,
+	  BIT(PORT_VHOST_USER), 0, set_client },
+	{ "queues", false, "queue pairs, 1 to 16 (virtio-net: 1, vhost-user: 16)",
+	  BIT(PORT_VHOST_USER) | BIT(PORT_VFIO_USER), NIC_OPT_QUEUES,
+	  set_queues },
+	{ "mtu", false, "MTU told to the driver, 68 to 65535 (virtio-net)",
+	  BIT(PORT_VFIO_USER), NIC_OPT_MTU, set_mtu },
+	{ "name", false, "name of the port, without '/'", ALL_KINDS, 0,
 	  set_name },
-	{ "link", false, "up or down, to start with", ALL_KINDS, set_link },
+	{ "link", false, "up or down, to start with", ALL_KINDS, 0, set_link },
 };
 
 void port_spec_help(FILE *out)
@@ -163,6 +182,7 @@ static int set_option(struct port_spec *spec, const char *text, char *option)
 				value, keys[i].help);
 			return -EINVAL;
 		}
+		spec->nic_options |= keys[i].nic_option;
 		return 0;
 	}
 	log_err("port %s: a %s port has no option '%s'", text,
@@ -210,6 +230,22 @@ static int parse_kind(struct port_spec *spec, const char *text, char *head)
 	return -EINVAL;
 }
 
+/* Options that this model does not have, whichever came first. */
+static int check_model(const struct port_spec *spec, const char *text)
+{
+	unsigned int unknown = spec->nic_options &
+		~nic_model_find(spec->model)->options;
+
+	for (size_t i = 0; unknown && i < ARRAY_SIZE(keys); i++) {
+		if (!(keys[i].nic_option & unknown))
+			continue;
+		log_err("port %s: a NIC of model %s has no option '%s'", text,
+			spec->model, keys[i].key);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int port_spec_parse(const char *text, struct port_spec *spec)
 {
 	char copy[256];
@@ -229,6 +265,8 @@ int port_spec_parse(const char *text, struct port_spec *spec)
 	ret = parse_kind(spec, text, part);
 	while (!ret && (part = strsep(&rest, ",")))
 		ret = set_option(spec, text, part);
+	if (!ret && spec->kind == PORT_VFIO_USER)
+		ret = check_model(spec, text);
 	return ret;
 }
 
@@ -254,6 +292,8 @@ static int create_nic(const struct port_spec *spec, const char *text,
 		.worker = server->worker,
 		.exact_crc = spec->exact_crc,
 		.full_caps = spec->full_caps,
+		.n_pairs = spec->queues,
+		.mtu = spec->mtu,
 	};
 	static const uint8_t no_mac[6];
 	struct nic nic;
@@ -270,7 +310,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 	}
 	ret = nic_model_find(spec->model)->create(&params, &nic);
 	if (ret < 0) {
-		log_err("port %s: cannot make an %s: %s", text, spec->model,
+		log_err("port %s: cannot make a NIC of model %s: %s", text, spec->model,
 			strerror(-ret));
 		return ret;
 	}

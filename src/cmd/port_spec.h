@@ -31,8 +31,10 @@ struct port_spec {
 	uint8_t mac[6];		/* zero: the server chooses */
 	bool exact_crc;		/* crc=exact */
 	bool client;		/* vhost-user: connect, do not listen */
-	unsigned int queues;	/* vhost-user: queue pairs; 0: as many as it
-				 * can have */
+	unsigned int queues;	/* queue pairs; 0: vhost-user: as many as it
+				 * can have, a NIC: one */
+	uint16_t mtu;		/* of a NIC; 0: it does not say */
+	unsigned int nic_options; /* enum nic_option bits that were given */
 	bool full_caps;		/* caps=full */
 	bool link_down;		/* link=down: starts with its cable out */
 };

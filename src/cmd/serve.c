@@ -168,6 +168,8 @@ static int add_lab_nic(struct nic_server *server, const struct lab_machine *m,
 	snprintf(spec.where, sizeof(spec.where), "%s", socket);
 	snprintf(spec.model, sizeof(spec.model), "%s", nic->model);
 	spec.full_caps = nic->full_caps;
+	spec.queues = nic->queues;
+	spec.mtu = (uint16_t)nic->mtu;
 	memcpy(spec.mac, nic->mac, sizeof(spec.mac));
 	lab_port_name(m, idx, spec.name, sizeof(spec.name));
 	snprintf(text, sizeof(text), "vfio-user:%s,model=%s", socket,

@@ -12,6 +12,7 @@
 
 #include "ctl/lab_config.h"
 #include "ctl/lab_schema.h"
+#include "nic/model.h"
 
 /* A lab file is read whole; a larger one is not a lab file. */
 enum { LAB_FILE_MAX = 1 << 20 };
@@ -172,6 +173,24 @@ static bool address_taken(const struct lab *lab, const struct lab_nic *nic,
 	return false;
 }
 
+/* Keys that only some models have. */
+static bool check_model(const struct lab *lab, const struct lab_machine *m,
+			const struct lab_nic *nic, struct lab_error *error)
+{
+	unsigned int options = nic_model_find(nic->model)->options;
+	const char *key = NULL;
+
+	if (nic->full_caps && !(options & NIC_OPT_CAPS))
+		key = "caps";
+	else if (nic->queues > 1 && !(options & NIC_OPT_QUEUES))
+		key = "queues";
+	else if (nic->mtu && !(options & NIC_OPT_MTU))
+		key = "mtu";
+	return !key || refuse_nic(lab, m, nic, key,
+				  "a NIC of this model has no such thing", nic->model,
+				  error);
+}
+
 static bool check_nic(const struct lab *lab, const struct lab_machine *m,
 		      const struct lab_nic *nic, struct lab_error *error)
 {
@@ -179,6 +198,8 @@ static bool check_nic(const struct lab *lab, const struct lab_machine *m,
 		return refuse_nic(lab, m, nic, "network",
 				  "no such network in 'networks'", nic->network,
 				  error);
+	if (!check_model(lab, m, nic, error))
+		return false;
 	if (nic->has_mac && mac_taken(lab, nic, nic->mac)) {
 		char text[18];
 

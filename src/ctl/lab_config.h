@@ -59,6 +59,8 @@ struct lab_nic {
 	char network[LAB_NAME_MAX];	/* a network of this lab */
 	char model[LAB_MODEL_MAX];	/* "e1000" */
 	bool full_caps;			/* all PCI capabilities of the chip */
+	unsigned int queues;		/* queue pairs */
+	unsigned int mtu;		/* told to the driver; 0: none */
 	bool has_mac;			/* written down, not derived */
 	uint8_t mac[6];			/* unique in the lab */
 	unsigned int n_addresses;

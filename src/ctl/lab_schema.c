@@ -13,6 +13,8 @@
 
 #include "ctl/lab_schema.h"
 #include "ctl/lab_value.h"
+#include "nic/model.h"
+#include "port/port.h"
 #include "vmm/vm.h"
 
 static bool decode_mapping(struct decoder *d, const struct key *keys,
@@ -290,24 +292,25 @@ static const struct key nic_keys[] = {
 	{ "caps", decode_caps, "qemu or full",
 	  offsetof(struct lab_nic, full_caps), 0, 0, false, "qemu",
 	  NULL, "PCI capabilities: those of QEMU's model, or the chip's (power management, MSI)." },
+	{ "queues", decode_number, "number", offsetof(struct lab_nic, queues),
+	  1, PORT_QUEUES_MAX, false, "1", NULL, "Pairs of queues (model virtio-net)." },
+	{ "mtu", decode_number, "number", offsetof(struct lab_nic, mtu),
+	  68, UINT16_MAX, false, NULL, NULL, "MTU that the guest's driver is told (model virtio-net)." },
 	{ "mac", decode_mac, "an address such as 52:54:00:12:34:56",
 	  offsetof(struct lab_nic, mac), 0, 0, false, NULL,
 	  NULL, "Factory address; made from the names of lab and machine if not given." },
 	{ "addresses", decode_addresses, "list of addresses",
 	  offsetof(struct lab_nic, addresses), 0, LAB_ADDRESSES_MAX, false,
 	  NULL, NULL, "IPv4 and IPv6 addresses with prefix length, set by the guest's init." },
-	{ "link", decode_link, "up or down",
-	  offsetof(struct lab_nic, link_up), 0, 0, false, "up",
-	  NULL, "Whether the cable is plugged in at the start." },
+	{ "link", decode_link, "up or down", offsetof(struct lab_nic, link_up),
+	  0, 0, false, "up", NULL, "Whether the cable is plugged in at the start." },
 	{ "plugged", decode_yes, "yes or no",
 	  offsetof(struct lab_nic, plugged), 0, 0, false, "yes",
 	  NULL, "Whether the card is in its slot at the start; `backplane attach` plugs it in (board pcie)." },
-	{ "slot", decode_number, "number",
-	  offsetof(struct lab_nic, slot), 1, VM_PORTS_MAX, false, NULL,
-	  NULL, "PCI slot (pc: 2 to 31) or root port (pcie); the next free one if not given." },
-	{ "bridge", decode_number, "number",
-	  offsetof(struct lab_nic, bridge), 1, VM_BRIDGES_MAX, false, NULL,
-	  NULL, "Behind which conventional PCI bridge; none if not given." },
+	{ "slot", decode_number, "number", offsetof(struct lab_nic, slot),
+	  1, VM_PORTS_MAX, false, NULL, NULL, "PCI slot (pc: 2 to 31) or root port (pcie); the next free one if not given." },
+	{ "bridge", decode_number, "number", offsetof(struct lab_nic, bridge),
+	  1, VM_BRIDGES_MAX, false, NULL, NULL, "Behind which conventional PCI bridge; none if not given." },
 	{ 0 },
 };
 

@@ -8,6 +8,7 @@
 
 static const struct nic_model *const models[] = {
 	&e1000_model,
+	&vnet_model,
 };
 
 const struct nic_model *nic_model_at(unsigned int i)

@@ -201,8 +201,11 @@ uint64_t pci_config_read(struct pci_dev *dev, unsigned int off,
 
 	if (len > sizeof(val))
 		return val;
-	if (range_within(off, len, dev->config_size))
+	if (range_within(off, len, dev->config_size)) {
+		if (dev->ops->config_reading)
+			dev->ops->config_reading(dev, off, len);
 		memcpy(&val, dev->config + off, len);
+	}
 	return low_bytes(val, len);
 }
 

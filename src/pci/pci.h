@@ -92,6 +92,11 @@ struct pci_dev_ops {
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			  unsigned int len, uint64_t val);
 
+	/** config_reading - bytes [off, off+len) are about to be read: for what
+	 * is made at that moment; NULL: nothing to do */
+	void (*config_reading)(struct pci_dev *dev, unsigned int off,
+			       unsigned int len);
+
 	/** config_written - bytes [off, off+len) of the config space have been
 	 * written through the masks; NULL: nothing to do */
 	void (*config_written)(struct pci_dev *dev, unsigned int off,

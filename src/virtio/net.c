@@ -4,6 +4,7 @@
  */
 #include "virtio/net_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -142,8 +143,18 @@ static void net_destroy(struct port *port)
 	net->ops->destroy(net);
 }
 
+static const struct port_counter counters[] = {
+#define C(name, what) { #name, what },
+	VIRTIO_NET_COUNTERS(C)
+#undef C
+};
+static_assert(sizeof(struct virtio_net_counters) ==
+	      ARRAY_SIZE(counters) * sizeof(counter), "counters alone");
+
 static const struct port_ops net_port_ops = {
 	.kind = "virtio-net",
+	.counters = counters,
+	.n_counters = ARRAY_SIZE(counters),
 	.tx_burst = net_tx_burst,
 	.tx_done = net_tx_done,
 	.rx_burst = net_rx_burst,
@@ -376,6 +387,7 @@ void virtio_net_resume(struct virtio_net *net)
 
 void virtio_net_kick(struct virtio_net *net, unsigned int idx)
 {
+	counter_add(&net->counters.kicks, 1);
 	if (vq_at(net, idx) == &net->ctrl)
 		net_ctrl_run(net);
 }
@@ -417,6 +429,7 @@ void virtio_net_init(struct virtio_net *net, const struct virtio_net_ops *ops,
 	memset(net, 0, sizeof(*net));
 	port_init(&net->port, &net_port_ops, params->name, params->worker,
 		  params->n_pairs);
+	net->port.counters = (const counter *)&net->counters;
 	net->ops = ops;
 	net->worker = params->worker;
 	net->n_pairs = params->n_pairs;

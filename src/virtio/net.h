@@ -59,19 +59,29 @@ struct virtio_net_params {
 	uint64_t features;	/* that the transport can carry */
 };
 
-/* What happened to chains and frames, beyond the port's own counters. */
+/*
+ * What happened to chains and frames, beyond the port's own counters.
+ * C(name, what)
+ */
+#define VIRTIO_NET_COUNTERS(C)						\
+	C(tx_bad_chain, "TX dropped: not in memory, or too many pieces")	\
+	C(tx_bad_hdr, "TX dropped: the header contradicts the frame")	\
+	C(tx_disabled, "TX discarded from a disabled queue")		\
+	C(rx_bad_chain, "RX buffers given back unused")			\
+	C(rx_no_fit, "RX dropped: longer than the driver's buffers")	\
+	C(rx_filtered, "RX dropped by the guest's own filters")		\
+	C(rings_broken, "rings given up")				\
+	C(calls, "notifications sent")					\
+	C(calls_held, "notifications the driver did not want")		\
+	C(kicks, "notifications from the driver")			\
+	C(ctrl, "control commands")					\
+	C(ctrl_refused, "control commands answered with an error")	\
+	C(refused, "register writes that break the rules, without effect")
+
 struct virtio_net_counters {
-	counter tx_bad_chain;	/* dropped: not in memory, or too many pieces */
-	counter tx_bad_hdr;	/* dropped: the header contradicts the frame */
-	counter tx_disabled;	/* discarded from a disabled queue */
-	counter rx_bad_chain;	/* buffers given back unused */
-	counter rx_no_fit;	/* dropped: longer than the driver's buffers */
-	counter rx_filtered;	/* not for this guest, by its own filters */
-	counter rings_broken;	/* rings given up */
-	counter calls;		/* notifications sent */
-	counter calls_held;	/* not wanted by the driver */
-	counter ctrl;		/* control commands */
-	counter ctrl_refused;	/* of those, answered with an error */
+#define C(name, what) counter name;
+	VIRTIO_NET_COUNTERS(C)
+#undef C
 };
 
 /* Interrupts put off (NOTF_COAL), for one direction. */

@@ -114,6 +114,7 @@ static struct pci_nic *nic_of(struct pci_function *fn)
 static void nic_map(struct pci_function *fn)
 {
 	struct pci_nic *nic = nic_of(fn);
+	uint64_t doorbell_base = 0;
 
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++) {
 		struct pci_nic_bar *bar = &nic->bar[i];
@@ -131,7 +132,10 @@ static void nic_map(struct pci_function *fn)
 			    bar->what.size, &bar->dev, true))
 			log_limited(LOG_DEBUG, "%s at %#llx: taken",
 				    bar->dev.name, (unsigned long long)addr);
+		else if (!is_io && nic->doorbell.n && i == nic->doorbell.region)
+			doorbell_base = addr;
 	}
+	nic_doorbell_move(&nic->doorbell, doorbell_base);
 }
 
 /* The server may have taken less than was written, or more have come of it:
@@ -307,6 +311,7 @@ static int set_up(struct pci_nic *nic, const char *where,
 			nic->path, strerror(-err));
 		return err;
 	}
+	nic_doorbell_init(&nic->doorbell, nic->client, nic->irq);
 	nic->config_size = (uint32_t)min_of((uint64_t)PCI_CONFIG_EXT_SIZE,
 		vfu_client_region(nic->client,
 				  VFIO_PCI_CONFIG_REGION_INDEX)->size);
@@ -367,4 +372,5 @@ void pci_nic_unroute(struct pci_nic *nic)
 	if (nic->pin)
 		irq_intx_route(nic->irq, &nic->intx, IRQ_NO_GSI);
 	nic_msi_unroute(&nic->msi);
+	nic_doorbell_move(&nic->doorbell, 0);
 }

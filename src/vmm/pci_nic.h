@@ -5,7 +5,8 @@
  *
  *	config access	forwarded; what it does to BARs and decoding is read
  *			back and put on the buses
- *	memory BAR	reads wait, writes are posted, as on PCI
+ *	memory BAR	reads wait, writes are posted, as on PCI; doorbells
+ *			are eventfds between KVM and server, if it has any
  *	I/O BAR		reads and writes wait
  *	INTx		eventfds between server and KVM; see irq.h
  *
@@ -24,6 +25,7 @@
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
+#include "vmm/nic_doorbell.h"
 #include "vmm/nic_msi.h"
 #include "vmm/pci_host.h"
 
@@ -52,6 +54,7 @@ struct pci_nic {
 	unsigned int pin;		/* 1: INTA#; 0: it has none */
 	struct irq_intx intx;
 	struct nic_msi msi;
+	struct nic_doorbell doorbell;
 	struct pci_nic_bar bar[PCI_N_BARS + 1];
 };
 

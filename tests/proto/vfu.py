@@ -236,6 +236,25 @@ class VfuClient:
         assert (argsz, got) == (32, index)
         return flags, size
 
+    def get_region_io_fds(self, index, room=PAGE):
+        """Returns (argsz, [(offset, size, fd_index, type, flags)], fds)."""
+        self.send(GET_REGION_IO_FDS, struct.pack("=IIII", room, 0, index, 0))
+        data, ancillary, _, _ = self.sock.recvmsg(
+            1 << 16, socket.CMSG_SPACE(16 * 4))
+        fds = array.array("i")
+        for _, _, bytes_ in ancillary:
+            fds.frombytes(bytes_)
+        header = HEADER.unpack_from(data)
+        while len(data) < header[2]:
+            data += self.sock.recv(header[2] - len(data))
+        if header[3] & ERROR:
+            raise VfuError(GET_REGION_IO_FDS, header[4])
+        argsz, flags, got, count = struct.unpack_from("=IIII", data, 16)
+        assert (flags, got) == (0, index)
+        subs = [struct.unpack_from("=QQIII", data, 32 + 40 * i)
+                for i in range(count)] if header[2] > 32 else []
+        return argsz, subs, list(fds)
+
     def get_irq_info(self, index):
         """Returns (flags, count)."""
         reply = self.call(GET_IRQ_INFO, struct.pack("=IIII", 16, 0, index, 0))

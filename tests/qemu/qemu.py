@@ -160,22 +160,45 @@ class Qemu:
         assert status == 0, f'{argv}: status {status}: {out}{err}'
         return out
 
+    def stack_errors(self):
+        """What the guest's stack holds against the packets it got."""
+        out = self.check('cat /proc/net/snmp6; for d in Ip Icmp Tcp Udp; do '
+                         'grep ^$d: /proc/net/snmp; done')
+        found, heads = {}, {}
+        for line in out.splitlines():
+            key, *values = line.split()
+            if not key.endswith(':'):
+                found[key] = int(values[0])
+            elif key in heads:
+                found |= {key + h: int(v)
+                          for h, v in zip(heads[key], values)}
+            else:
+                heads[key] = values
+        return {k: v for k, v in found.items() if v and any(
+            bad in k for bad in ('InCsumErrors', 'InErrs', 'InHdrErrors'))}
+
     def start(self, *argv):
         """Start a command that does not come back."""
         self.agent.send(2, 0x7fff, b''.join(a.encode() + b'\0' for a in argv))
 
 
 class Server:
-    """`backplane serve` with an e1000 per name, and a stream port `peer`."""
+    """`backplane serve` with a NIC per name, and a stream port `peer`.
 
-    def __init__(self, *names, caps='qemu'):
+    Those not in `models` (name: what follows `model=`) are e1000s.
+    """
+
+    def __init__(self, *names, caps='qemu', models=None, extra=()):
         self.dir = tempfile.mkdtemp(prefix='server-')
         self.names = names
         self.log = open(self.path('log'), 'wb')
-        self.args = ['--port', 'stream:' + self.path('peer')]
+        self.args = ['--port', 'stream:' + self.path('peer'),
+                     '--api', self.path('api'), *extra]
         for name in names:
+            model = (models or {}).get(name, 'e1000')
             self.args += ['--port', f'vfio-user:{self.path(name)},'
-                          f'model=e1000,caps={caps},mac={self.mac(name)}']
+                          f'model={model},mac={self.mac(name)}' +
+                          (f',caps={caps}' if model == 'e1000' else '')]
         self.process = None
         self.start()
 
@@ -209,6 +232,29 @@ class Server:
     def address(self, name, address):
         """What the guest's init is told of the card's address."""
         return f'backplane.net={self.mac(name)}={address}'
+
+    def api(self, method, path, **body):
+        """A request to its control API; the reply's JSON."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(self.path('api'))
+            data = json.dumps(body) if body else ''
+            sock.sendall(f'{method} {path} HTTP/1.0\r\nHost: x\r\n'
+                         f'Content-Length: {len(data)}\r\n\r\n'
+                         f'{data}'.encode())
+            reply = sock.makefile('rb').read().decode()
+        head, body = reply.split('\r\n\r\n', 1)
+        assert ' 200 ' in head.split('\r\n')[0], reply
+        return json.loads(body)
+
+    def port(self, name):
+        """What the API says of a port: its counters by their names."""
+        ports = self.api('GET', '/v1/ports')['ports']
+        port, = [p for p in ports if p['name'] == name]
+        return port['counters'] | {c['counter']: c['value']
+                                   for c in port.get('device', [])}
+
+    def link(self, name, up):
+        self.api('PUT', f'/v1/ports/{name}/link', up=up)
 
     def count_fds(self):
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))

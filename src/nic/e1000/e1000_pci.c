@@ -227,5 +227,6 @@ err_free:
 const struct nic_model e1000_model = {
 	.name = "e1000",
 	.what = "Intel 82540EM Gigabit Ethernet (PCI 8086:100e)",
+	.options = NIC_OPT_CRC | NIC_OPT_CAPS,
 	.create = create,
 };
