@@ -114,7 +114,7 @@ class Pair:
         """All counters there are, of both guests."""
         values = self.kvm()
         values = {name: values.get(name, 0) for name in EXITS}
-        values['interrupts'] = sum(int(guest.check(INTERRUPTS))
+        values['guest_interrupts'] = sum(int(guest.check(INTERRUPTS))
                                    for guest in self.guests)
         return values
 
