@@ -63,9 +63,12 @@ class Forwarder:
         vm.check(START)
         vm.check(TESTPMD % options)
         deadline = time.monotonic() + START_SECONDS
-        while self.text().count('link state change event') < 2:
+        # The last that it writes unbuffered. Its receivers are on by then, and
+        # the link is, 20 ms later; what comes before it forwards waits.
+        while 'Checking link statuses' not in self.text():
             assert time.monotonic() < deadline, self.text()
             time.sleep(0.2)
+        time.sleep(1)
 
     def text(self):
         return self.vm.check('cat /run/stdout')
