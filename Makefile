@@ -14,7 +14,7 @@ PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider
 ASAN := build-asan
 
 .PHONY: build deps check test test-native demo bench lint install clean \
-	guest-image asan
+	guest-image dpdk-image asan
 
 build: build/build.ninja
 	@ninja -C build
@@ -35,13 +35,16 @@ deps:
 guest-image:
 	@tools/guest/mk-guest-image build/guest
 
+dpdk-image:
+	@tools/guest/mk-guest-image --dpdk build/guest-dpdk
+
 check: asan
 	@tests/run unit proto
 
 test: deps
 	@tests/run
 
-test-native: deps build guest-image
+test-native: deps build guest-image dpdk-image
 	BACKPLANE=$(CURDIR)/build/backplane $(PYTEST) tests/guest
 
 demo: deps

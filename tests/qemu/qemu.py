@@ -71,20 +71,25 @@ class Qmp:
 
 
 class Qemu:
-    """A QEMU process with cards of ours; ended with the `with` block."""
+    """A QEMU process with cards of ours; ended with the `with` block.
 
-    def __init__(self, *cards, board='q35', shared=True, append=(), extra=()):
+    append are words for the kernel besides cmdline, extra options of QEMU's.
+    """
+
+    def __init__(self, *cards, board='q35', shared=True, append=(), extra=(),
+                 accel='tcg', memory=MEMORY, initrd=GUEST / 'initrd',
+                 cmdline='console=ttyS0 quiet'):
         self.dir = tempfile.mkdtemp(prefix='qemu-')
         self.agent = None
         machine = [board, 'memory-backend=ram'] if shared else [board]
         argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
-                '-accel', 'tcg', '-m', MEMORY,
+                '-accel', accel, '-m', memory,
                 '-M', ','.join(machine),
                 '-object',
-                f'memory-backend-memfd,id=ram,size={MEMORY},share=on',
+                f'memory-backend-memfd,id=ram,size={memory},share=on',
                 '-kernel', str(GUEST / 'vmlinux'),
-                '-initrd', str(GUEST / 'initrd'),
-                '-append', ' '.join(['console=ttyS0 quiet', *append]),
+                '-initrd', str(initrd),
+                '-append', ' '.join([cmdline, *append]),
                 '-serial', 'file:' + self.path('console'),
                 '-serial', f'unix:{self.path("agent")},server,nowait',
                 '-qmp', f'unix:{self.path("qmp")},server,nowait', *extra]

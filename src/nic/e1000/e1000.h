@@ -4,7 +4,7 @@
  *
  * Written from Intel's 8254x Software Developer's Manual, 317453-006 (its
  * section numbers are those cited) and from what drivers expect: Linux 6.1's
- * e1000, DPDK's e1000 poll-mode driver.  Tested with the former alone.
+ * e1000, DPDK's e1000 poll-mode driver (22.11).  Tested with both.
  *
  * Modelled: legacy, context and data transmit descriptors; TCP and UDP
  * segmentation for IPv4 and IPv6; checksum insertion and validation; 802.1Q

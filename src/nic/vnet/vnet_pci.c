@@ -113,9 +113,44 @@ static bool doorbell_ready(struct watch *watch, uint32_t events)
 	return true;
 }
 
+static void drop_doorbells(struct vnet *dev)
+{
+	dev->pci.n_doorbells = 0;
+	if (dev->doorbell.fd < 0)
+		return;
+	worker_remove_watch(dev->net.worker, &dev->doorbell);
+	fd_close(&dev->doorbell.fd);
+}
+
+/* Each client has an eventfd of its own: one that has gone may have kept it,
+ * and take the next one's doorbells away by reading it.  Without one, doorbells
+ * come as messages. */
+static void renew_doorbells(struct vnet *dev)
+{
+	drop_doorbells(dev);
+	dev->doorbell.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dev->doorbell.fd < 0)
+		return;
+	if (worker_add_watch(dev->net.worker, &dev->doorbell) < 0) {
+		fd_close(&dev->doorbell.fd);
+		return;
+	}
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		dev->doorbells[i] = (struct pci_doorbell) {
+			.bar = VNET_BAR_REGS, .fd = dev->doorbell.fd,
+			.off = VNET_NOTIFY + i * VNET_NOTIFY_MULTIPLIER,
+		};
+	dev->pci.doorbells = dev->doorbells;
+	dev->pci.n_doorbells = dev->n_queues;
+}
+
 static void reset(struct pci_dev *pci, enum pci_reset kind)
 {
-	vnet_reset(vnet_of_pci(pci));
+	struct vnet *dev = vnet_of_pci(pci);
+
+	if (kind == PCI_RESET_POWER_ON)
+		renew_doorbells(dev);
+	vnet_reset(dev);
 }
 
 static void dma_changed(struct pci_dev *pci)
@@ -128,8 +163,7 @@ static void destroy(struct pci_dev *pci)
 	struct vnet *dev = vnet_of_pci(pci);
 
 	worker_remove_poller(dev->net.worker, &dev->resume);
-	worker_remove_watch(dev->net.worker, &dev->doorbell);
-	fd_close(&dev->doorbell.fd);
+	drop_doorbells(dev);
 	virtio_net_reset(&dev->net);
 	pci_dev_fini(pci);
 	free(dev);
@@ -230,31 +264,6 @@ static void add_caps(struct vnet *dev)
 	add_window(dev);
 }
 
-static int add_doorbells(struct vnet *dev)
-{
-	int err;
-
-	dev->doorbell = (struct watch) {
-		.ready = doorbell_ready,
-		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-	};
-	if (dev->doorbell.fd < 0)
-		return -errno;
-	err = worker_add_watch(dev->net.worker, &dev->doorbell);
-	if (err) {
-		fd_close(&dev->doorbell.fd);
-		return err;
-	}
-	for (unsigned int i = 0; i < dev->n_queues; i++)
-		dev->doorbells[i] = (struct pci_doorbell) {
-			.bar = VNET_BAR_REGS, .fd = dev->doorbell.fd,
-			.off = VNET_NOTIFY + i * VNET_NOTIFY_MULTIPLIER,
-		};
-	dev->pci.doorbells = dev->doorbells;
-	dev->pci.n_doorbells = dev->n_queues;
-	return 0;
-}
-
 static int create(const struct nic_params *params, struct nic *nic)
 {
 	struct vnet *dev = aligned_alloc(_Alignof(struct vnet), sizeof(*dev));
@@ -283,12 +292,7 @@ static int create(const struct nic_params *params, struct nic *nic)
 		free(dev);
 		return err;
 	}
-	err = add_doorbells(dev);
-	if (err) {
-		pci_dev_fini(&dev->pci);
-		free(dev);
-		return err;
-	}
+	dev->doorbell = (struct watch){ .ready = doorbell_ready, .fd = -1 };
 	dev->state = (struct vnet_state *)dev->pci.state->model;
 	add_caps(dev);
 	pci_dev_reset(&dev->pci, PCI_RESET_POWER_ON);
