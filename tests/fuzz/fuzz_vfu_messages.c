@@ -64,9 +64,10 @@ static void set_up(void)
 	must(!toy_init(&f.toy) && !vfu_server_create(&config, &f.server));
 }
 
+/* A round that looks at the descriptors even if there is other work. */
 static void run(void)
 {
-	worker_set_now(f.worker, f.now += 1000);
+	worker_set_now(f.worker, f.now += WORKER_FD_INTERVAL_NS);
 	worker_round(f.worker);
 }
 
