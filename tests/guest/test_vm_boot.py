@@ -25,7 +25,8 @@ def test_defaults_boot_the_guest_image():
         lspci = vm.check('lspci -n')
         assert '00:00.0 0600: 8086:1237' in lspci
         assert '00:01.0 0601: 8086:7000' in lspci
-        assert len(lspci.splitlines()) == 2
+        assert '00:01.3 0680: 8086:7113' in lspci
+        assert len(lspci.splitlines()) == 3
         vm.process.stdin.write(b'echo co""nsole works\n')
         vm.process.stdin.flush()
         vm.wait_console('console works')
