@@ -282,7 +282,7 @@ def test_nic_without_a_server(tmp_path):
 @pytest.mark.no_kvm
 @pytest.mark.parametrize('args', [
     ('--cpus', '0'), ('--cpus', '1x'), ('--memory', '7'), ('--memory', '1M'),
-    ('--memory', 'G'), ('--nic', 'e1000'), ('--nic', 'vfio-user:/x,slot=1'),
+    ('--memory', 'G'), ('--nic', 'e1000'), ('--nic', 'vfio-user:/x,slot=0'),
     ('--nic', 'vfio-user:'), ('--console', 'vga'), ('--agent', 'stdio'),
     ('--bogus',), ('stray',)])
 def test_usage(args):
