@@ -2,13 +2,11 @@
 #include "base/sched.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 bool sched_alone(void)
 {
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 &&
-	       CPU_COUNT(&cpus) == 1;
+	return sysconf(_SC_NPROCESSORS_ONLN) == 1;
 }
 
 void sched_be_patient(void)

@@ -13,7 +13,8 @@
 
 #include <stdbool.h>
 
-/** sched_alone() - is there but one processor that this thread may use? */
+/** sched_alone() - has the machine but one processor?  A thread pinned to one of
+ * several is not alone: those it serves have the others. */
 bool sched_alone(void);
 
 /**

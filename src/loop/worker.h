@@ -78,8 +78,8 @@ struct worker_stats {
 /**
  * worker_create() - a worker that does not run yet
  * @name: thread name, at most 15 characters, copied
- * @poll_ns: how long it goes on polling after the last work; taken as 0 where
- *	there is but one processor to run on
+ * @poll_ns: how long it goes on polling after the last work; taken as 0 on
+ *	a machine with one processor
  *
  * Return: the worker or NULL (errno).
  */

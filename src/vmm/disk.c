@@ -78,39 +78,33 @@ static int read_or_write(struct block *block, bool write, struct iovec *iov,
 		block, iov, n, sector * BLOCK_SECTOR);
 }
 
-/* Segments of sectors to be discarded or zeroed; they follow the header. */
+/* One segment of sectors to be discarded or zeroed follows the header, as the
+ * configuration says (max_discard_seg, max_write_zeroes_seg): a longer list
+ * would keep the thread busy for as long as the guest likes. */
 static int discard_or_zero(struct block *block, bool zero,
 			   const struct vring_chain *chain)
 {
-	uint32_t at = (uint32_t)sizeof(struct virtio_blk_header);
+	const uint32_t at = (uint32_t)sizeof(struct virtio_blk_header);
 	struct virtio_blk_segment segment;
-	int err = 0;
+	uint64_t sector, bytes;
+	uint32_t flags;
 
-	if (chain->out_len == at || (chain->out_len - at) % sizeof(segment) ||
-	    block->read_only)
+	if (chain->out_len != at + sizeof(segment) || block->read_only)
 		return -EIO;
-	for (; at < chain->out_len && !err; at += (uint32_t)sizeof(segment)) {
-		uint64_t sector, bytes;
-		uint32_t flags;
-
-		vring_chain_read(chain, at, &segment, sizeof(segment));
-		sector = le64_get(segment.sector);
-		bytes = (uint64_t)le32_get(segment.n_sectors) *
-			BLOCK_SECTOR;
-		flags = le32_get(segment.flags);
-		if (flags & ~(zero ? (uint32_t)VIRTIO_BLK_ZERO_UNMAP : 0))
-			return -ENOTSUP;
-		if (!in_disk(block, sector, bytes) ||
-		    bytes / BLOCK_SECTOR > DISCARD_SECTORS_MAX)
-			return -EIO;
-		if (!bytes)
-			continue;
-		err = zero ? block->ops->zero(block, sector * BLOCK_SECTOR,
-					      bytes, flags) :
-			     block->ops->discard(block, sector * BLOCK_SECTOR,
-						 bytes);
-	}
-	return err;
+	vring_chain_read(chain, at, &segment, sizeof(segment));
+	sector = le64_get(segment.sector);
+	bytes = (uint64_t)le32_get(segment.n_sectors) * BLOCK_SECTOR;
+	flags = le32_get(segment.flags);
+	if (flags & ~(zero ? (uint32_t)VIRTIO_BLK_ZERO_UNMAP : 0))
+		return -ENOTSUP;
+	if (!in_disk(block, sector, bytes) ||
+	    bytes / BLOCK_SECTOR > DISCARD_SECTORS_MAX)
+		return -EIO;
+	if (!bytes)
+		return 0;
+	return zero ? block->ops->zero(block, sector * BLOCK_SECTOR, bytes,
+				       flags) :
+		      block->ops->discard(block, sector * BLOCK_SECTOR, bytes);
 }
 
 static int get_id(const struct disk *disk, struct iovec *iov, unsigned int n,
@@ -177,8 +171,11 @@ static uint32_t serve(struct disk *disk, const struct vring_chain *chain)
 	uint64_t sector;
 	int err;
 
-	if (!take_pieces(chain, &p))
+	if (!take_pieces(chain, &p)) {
+		log_limited(LOG_WARN, "%s: a request without room for header and status is given back",
+			    disk->name);
 		return 0;
+	}
 	vring_chain_read(chain, 0, &header, sizeof(header));
 	sector = le64_get(header.sector);
 	switch (le32_get(header.type)) {
@@ -212,6 +209,12 @@ static uint32_t serve(struct disk *disk, const struct vring_chain *chain)
 
 /* ---- the thread ---- */
 
+/* Is there a ring, and may the function reach memory? */
+static bool may_serve(const struct disk *disk)
+{
+	return vring_ready(&disk->ring) && pci_bus_master(&disk->vp.pci);
+}
+
 /* One batch; with the lock held, given up meanwhile.  False: there was none.
  * What is fetched stays where it is: stop() waits. */
 static bool serve_batch(struct disk *disk)
@@ -219,7 +222,7 @@ static bool serve_batch(struct disk *disk)
 	uint32_t written[BATCH];
 	unsigned int n = 0;
 
-	if (vring_ready(&disk->ring))
+	if (may_serve(disk))
 		n = min_of(vring_fetch(&disk->ring, BATCH),
 			   (unsigned int)BATCH);
 	if (!n)
@@ -246,11 +249,11 @@ static void serve_all(struct disk *disk)
 	bool more = true;
 
 	while (more && !disk->end) {
-		if (vring_ready(&disk->ring))
+		if (may_serve(disk))
 			vring_disarm(&disk->ring);
 		while (!disk->end && serve_batch(disk))
 			;
-		if (vring_ready(&disk->ring))
+		if (may_serve(disk))
 			vring_arm(&disk->ring);
 		more = serve_batch(disk);
 	}
@@ -414,6 +417,8 @@ static void fn_config_write(struct pci_function *fn, unsigned int off,
 
 	pthread_mutex_lock(&disk->lock);
 	pci_config_write(&disk->vp.pci, off, len, val);
+	/* It may be allowed to reach memory from now on. */
+	notify(&disk->vp, 0);
 	pthread_mutex_unlock(&disk->lock);
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS))

@@ -213,11 +213,11 @@ static bool wants_kick(uint16_t idx)
 	return false;
 }
 
-/* One request, from making it available to its status; -1: none comes. */
-static int request(uint32_t type, uint64_t sector, uint32_t len,
-		   bool device_writes)
+/* Make one request available; returns its number. */
+static uint16_t submit(uint32_t type, uint64_t sector, uint32_t len,
+		       bool device_writes)
 {
-	uint8_t *avail = at(avail_gpa()), *used = at(used_gpa);
+	uint8_t *avail = at(avail_gpa());
 	uint16_t idx = le16_load(avail + 2);
 
 	le32_store(at(HEADER), type);
@@ -233,6 +233,14 @@ static int request(uint32_t type, uint64_t sector, uint32_t len,
 	le16_store(avail + 2, (uint16_t)(idx + 1));
 	if (wants_kick(idx))
 		kick();
+	return idx;
+}
+
+/* The status of a request; -1: none comes. */
+static int await(uint16_t idx)
+{
+	uint8_t *used = at(used_gpa);
+
 	for (int left = WAIT_US; left > 0; left -= POLL_US) {
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 		if (le16_load(used + 2) == (uint16_t)(idx + 1))
@@ -240,6 +248,12 @@ static int request(uint32_t type, uint64_t sector, uint32_t len,
 		usleep(POLL_US);
 	}
 	return -1;
+}
+
+static int request(uint32_t type, uint64_t sector, uint32_t len,
+		   bool device_writes)
+{
+	return await(submit(type, sector, len, device_writes));
 }
 
 static void fill(uint8_t seed, uint32_t len)
@@ -357,6 +371,30 @@ static void test_discard_and_zero(void **state)
 	segment(0, 1, 0);
 	assert_int_equal(request(VIRTIO_BLK_T_DISCARD, 0, 15, false),
 			 VIRTIO_BLK_S_IOERR);
+	/* One segment is all that the configuration allows. */
+	memset(at(DATA), 0, 1 << 16);
+	assert_int_equal(request(VIRTIO_BLK_T_DISCARD, 0, 32, false),
+			 VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(VIRTIO_BLK_T_WRITE_ZEROES, 0, 1 << 16, false),
+			 VIRTIO_BLK_S_IOERR);
+}
+
+/* No byte is read or written until the function may master the bus. */
+static void test_bus_master(void **state)
+{
+	const struct pci_function_ops *function = disk_function(disk)->ops;
+	uint16_t idx;
+
+	start_modern();
+	function->config_write(disk_function(disk), PCI_COMMAND, 2,
+			       PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+	idx = submit(VIRTIO_BLK_T_IN, 0, 512, true);
+	usleep(20000);		/* for the thread to do what it must not */
+	assert_int_equal(*at(STATUS), 0xee);
+	function->config_write(disk_function(disk), PCI_COMMAND, 2,
+			       PCI_COMMAND_IO | PCI_COMMAND_MEMORY |
+			       PCI_COMMAND_MASTER);
+	assert_int_equal(await(idx), 0);
 }
 
 /* INTA# of slot 5 is PIRQA, which firmware routes to 10. */
@@ -514,6 +552,7 @@ int main(void)
 		T(test_legacy),
 		T(test_refused_requests),
 		T(test_discard_and_zero),
+		T(test_bus_master),
 		T(test_interrupt),
 		T(test_features),
 		T(test_selectors),
