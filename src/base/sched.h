@@ -13,8 +13,12 @@
 
 #include <stdbool.h>
 
-/** sched_alone() - has the machine but one processor?  A thread pinned to one of
- * several is not alone: those it serves have the others. */
+/**
+ * sched_alone() - has the machine but one processor?
+ *
+ * A thread pinned to one of several is not alone: those it serves have the
+ * others.
+ */
 bool sched_alone(void);
 
 /**
