@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -397,6 +398,7 @@ static int negotiate(struct vfu_client *c, const char *path,
 		.max_data_xfer_size = VFU_MAX_DATA,
 		.max_dma_maps = 65535,
 		.pgsizes = VFU_PGSIZES,
+		.shared_regs = true,
 	};
 	struct vfu_request r = {
 		.command = VFU_VERSION, .fd = -1,
@@ -502,6 +504,8 @@ void vfu_client_close(struct vfu_client *client)
 		return;
 	fd_close(&client->fd);
 	vfu_client_drop_fds(client);
+	if (client->shared)
+		munmap(client->shared, PCI_SHARED_PAGE);
 	for (unsigned int i = 0; i < client->n_fds; i++)
 		fd_close(&client->fds[i]);
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
@@ -565,6 +569,8 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 
 	if (!len || len > client->max_data)
 		return -EINVAL;
+	if (vfu_client_shared_read(client, index, off, buf, len))
+		return 0;
 	if (reply_len > sizeof(small))
 		reply = malloc(reply_len);
 	if (!reply)
@@ -594,8 +600,11 @@ int vfu_client_write(struct vfu_client *client, unsigned int index,
 		return -EINVAL;
 	if (!posted)
 		return vfu_client_call(client, &r, NULL);
+	if (vfu_client_shared_write(client, index, off, buf, len))
+		return 0;
 	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
 		return -ENOTCONN;
+	__atomic_fetch_add(&client->n_posted, 1, __ATOMIC_SEQ_CST);
 	return send_request(client, &r, 0, VFU_NO_REPLY);
 }
 

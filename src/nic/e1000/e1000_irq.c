@@ -36,7 +36,7 @@ void e1000_irq_update(struct e1000 *dev)
 	struct e1000_state *s = dev->state;
 	uint64_t now, next;
 
-	if (!(s->reg[E1000_ICR] & s->reg[E1000_IMS])) {
+	if (!(pci_shared_load(dev->icr) & pci_shared_load(dev->ims))) {
 		if (dev->pci.intx_level)
 			pci_set_intx(&dev->pci, false);
 		return;
@@ -59,7 +59,13 @@ void e1000_irq_update(struct e1000 *dev)
 
 void e1000_raise(struct e1000 *dev, uint32_t causes)
 {
-	dev->state->reg[E1000_ICR] |= causes;
+	uint32_t before = __atomic_fetch_or(dev->icr, causes,
+					    __ATOMIC_SEQ_CST);
+
+	/* It has fallen since, by an access in shared memory: this is another
+	 * edge, which counts where edges are signalled (MSI). */
+	if (dev->pci.intx_level && !(before & pci_shared_load(dev->ims)))
+		pci_set_intx(&dev->pci, false);
 	e1000_irq_update(dev);
 }
 
