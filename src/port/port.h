@@ -39,6 +39,8 @@ enum {
 	PORT_NAME_MAX = 64,
 	/* How long a full receiver may hold its sender. */
 	PORT_HOLD_NS = 1000000,
+	/* How soon at the latest a held sender is asked again. */
+	PORT_HOLD_RETRY_NS = 50000,
 };
 
 struct port;
@@ -150,6 +152,7 @@ struct port_queue {
 				 * switch starts it */
 	bool running;		/* between start and stop */
 	struct poller poller;	/* port_queue_poll() */
+	struct timer again;	/* held: to be polled again */
 	uint64_t held_since_ns;	/* back-pressure: since when; 0: not held */
 	uint32_t resume_seg;	/* held in the middle of a large frame: segments
 				 * of it that have been delivered */
