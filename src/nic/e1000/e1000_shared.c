@@ -47,6 +47,8 @@ void e1000_share(struct pci_dev *pci, struct pci_shared_page *page)
 	dev->ims = ims;
 	dev->shared = (struct e1000_shared){ .page = page };
 	e1000_shared_status(dev);
+	/* What a client has put there that is no cause is gone. */
+	e1000_irq_update(dev);
 }
 
 /* How often row @i has been used since the last look. */
