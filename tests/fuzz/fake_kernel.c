@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "pci/shared_regs.h"
 #include "vfio_user/protocol.h"
 
 enum {
@@ -63,6 +64,10 @@ static struct {
 	void *memory;			/* its mapping */
 	bool mapped;			/* ... has been handed out */
 	bool truncated;			/* the kernel has been told */
+
+	/* A page of registers, made by the server. */
+	uint64_t page[PCI_SHARED_PAGE / sizeof(uint64_t)];
+	bool page_mapped;		/* ... has been handed out */
 } k = { .memfd = -1 };
 
 /* ---- the peer's side ---- */
@@ -147,7 +152,7 @@ unsigned int fake_kernel_replies(void)
 
 void fake_kernel_end(void)
 {
-	must(!k.n_open && !k.mapped);
+	must(!k.n_open && !k.mapped && !k.page_mapped);
 	for (unsigned int i = 0; i < WATCHES_MAX; i++)
 		must(!k.watch[i].fd);
 	k.n_fds = 0;
@@ -210,6 +215,7 @@ ssize_t __wrap_readlink(const char *path, char *buf, size_t size)
 		[FAKE_SOCKET] = "socket:[1]",
 		[FAKE_MEMFD] = "/memfd:fuzz (deleted)",
 		[FAKE_EVENTFD] = "anon_inode:[eventfd]",
+		[FAKE_PAGE] = "/memfd:registers (deleted)",
 	};
 	static const char proc[] = "/proc/self/fd/";
 	size_t len;
@@ -430,22 +436,23 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n_iov,
 	return (ssize_t)iov->iov_len;
 }
 
-/* Notifications go nowhere: to eventfds that were closed, maybe. */
+/* Notifications go nowhere: to eventfds that were closed, maybe.  As the real
+ * one, it takes six arguments whether or not they were given. */
 long __real_syscall(long nr, ...);
 long __wrap_syscall(long nr, ...);
-long __wrap_syscall(long nr, ...)
+__attribute__((no_sanitize_address)) long __wrap_syscall(long nr, ...)
 {
 	long arg[6];
 	va_list ap;
 
-	va_start(ap, nr);
-	for (unsigned int i = 0; i < ARRAY_SIZE(arg); i++)
-		arg[i] = va_arg(ap, long);
-	va_end(ap);
 	if (nr == __NR_io_submit)
 		return 1;
 	if (nr == __NR_io_getevents)
 		return 0;
+	va_start(ap, nr);
+	for (unsigned int i = 0; i < ARRAY_SIZE(arg); i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
 	return __real_syscall(nr, arg[0], arg[1], arg[2], arg[3], arg[4],
 			      arg[5]);
 }
@@ -474,6 +481,33 @@ int __wrap_fstatfs64(int fd, struct statfs *st)
 	return 0;
 }
 
+/* Of the files that the server makes itself, those of each connection. */
+int __real_memfd_create(const char *name, unsigned int flags);
+int __wrap_memfd_create(const char *name, unsigned int flags);
+int __wrap_memfd_create(const char *name, unsigned int flags)
+{
+	if (strcmp(name, "registers"))
+		return __real_memfd_create(name, flags);
+	return open_fake(FAKE_PAGE);
+}
+
+int __real_ftruncate64(int fd, off_t len);
+int __wrap_ftruncate64(int fd, off_t len);
+int __wrap_ftruncate64(int fd, off_t len)
+{
+	if (!is_fake(fd))
+		return __real_ftruncate64(fd, len);
+	must(kind_of(fd) == FAKE_PAGE && len == sizeof(k.page));
+	return 0;
+}
+
+static void *map_page(size_t len)
+{
+	must(len == sizeof(k.page) && !k.page_mapped);
+	k.page_mapped = true;
+	return memset(k.page, 0, sizeof(struct pci_shared_page));
+}
+
 void *__real_mmap64(void *at, size_t len, int prot, int flags, int fd,
 		    off_t off);
 void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd,
@@ -483,6 +517,8 @@ void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd,
 {
 	if (!is_fake(fd))
 		return __real_mmap64(at, len, prot, flags, fd, off);
+	if (kind_of(fd) == FAKE_PAGE)
+		return map_page(len);
 	/* One file is mapped once, and as a whole. */
 	must(kind_of(fd) == FAKE_MEMFD && !k.mapped);
 	must(len == FAKE_MEMORY && !off && !k.truncated);
@@ -494,6 +530,11 @@ int __real_munmap(void *at, size_t len);
 int __wrap_munmap(void *at, size_t len);
 int __wrap_munmap(void *at, size_t len)
 {
+	if (at == k.page) {
+		must(k.page_mapped);
+		k.page_mapped = false;
+		return 0;
+	}
 	if (at != k.memory || !at)
 		return __real_munmap(at, len);
 	must(k.mapped && len == FAKE_MEMORY);

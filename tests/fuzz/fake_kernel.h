@@ -39,6 +39,7 @@ enum fake_kind {
 	FAKE_SOCKET,
 	FAKE_MEMFD,
 	FAKE_EVENTFD,
+	FAKE_PAGE,		/* a file that the server makes */
 };
 
 enum {
