@@ -342,6 +342,7 @@ static void shared_accesses_are_counted(void **state)
 	assert_int_equal(counter_read(&c->icr_reads), icr_reads + 3);
 	assert_int_equal(counter_read(&c->reg_reads), reads + 3 + 6);
 	assert_int_equal(counter_read(&c->reg_writes), writes + 18);
+	assert_int_equal(counter_read(&c->reg_shared), 27);
 	look();		/* nothing to look at */
 }
 

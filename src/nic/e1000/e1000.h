@@ -200,6 +200,7 @@ struct e1000_rx {
 #define E1000_COUNTERS(C)						\
 	C(reg_reads, "register reads")					\
 	C(reg_writes, "register writes")				\
+	C(reg_shared, "of both, in shared memory: without a message")	\
 	C(reg_unknown, "accesses to no register")			\
 	C(reg_bad_size, "writes that are not 32 bits wide")		\
 	C(tx_doorbells, "TDT writes")					\

@@ -66,15 +66,17 @@ void e1000_shared_changed(struct pci_dev *pci)
 {
 	struct e1000 *dev = e1000_of_pci(pci);
 	struct e1000_counters *c = &dev->counters;
-	uint64_t icr_reads;
+	uint64_t icr_reads, reads, writes;
 
 	if (!dev->shared.page)
 		return;
 	icr_reads = count(dev, E1000_SHARED_READ_ICR);
+	reads = icr_reads + count(dev, E1000_SHARED_READ_STATUS);
+	writes = count(dev, E1000_SHARED_WRITE_IMS) +
+		count(dev, E1000_SHARED_WRITE_IMC);
 	counter_add(&c->icr_reads, icr_reads);
-	counter_add(&c->reg_reads, icr_reads +
-		    count(dev, E1000_SHARED_READ_STATUS));
-	counter_add(&c->reg_writes, count(dev, E1000_SHARED_WRITE_IMS) +
-		    count(dev, E1000_SHARED_WRITE_IMC));
+	counter_add(&c->reg_reads, reads);
+	counter_add(&c->reg_writes, writes);
+	counter_add(&c->reg_shared, reads + writes);
 	e1000_irq_update(dev);
 }
