@@ -32,7 +32,7 @@
 #include "vfio_user/server.h"
 
 /* As cmd/serve.c has it. */
-enum { POLL_NS = 20000, N_DEFAULT = 20000, PAUSE_US = 100 };
+enum { POLL_NS = 50000, N_DEFAULT = 20000, PAUSE_US = 100 };
 
 static void check(bool ok, const char *what)
 {

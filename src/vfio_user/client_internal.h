@@ -41,7 +41,11 @@ struct vfu_client {
 					 * while one request is under way */
 		int fds[VFU_MAX_FDS];	/* that came */
 		unsigned int n_fds;	/* of them */
+		unsigned int n_asleep;	/* replies to be waited for asleep
+					 * before one is looked for again */
+		unsigned int n_late;	/* what that was set to last */
 	} rx;
+	bool alone;			/* there is but one processor */
 };
 
 /* A message: what to send and what comes back. */
