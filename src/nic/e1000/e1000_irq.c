@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 82540EM interrupts: causes, masks, the pin; throttling by ITR; the delays of
- * RDTR, RADV, TIDV and TADV.
+ * 82540EM interrupts: causes, masks, the pin (13.4.17 to 13.4.21); throttling by
+ * ITR; the delays of RDTR, RADV, TIDV and TADV (3.2.7, 3.4.3).
  *
  * Theory of operation.  The pin is high while a cause is set in ICR that IMS
  * lets through.  It falls at once when that ends.  It rises at once too, except
@@ -10,6 +10,10 @@
  * RXT0 and TXDW may be delayed before they become causes at all: by a timer
  * that each packet starts anew (RDTR, TIDV), whose effect another one limits,
  * which the first packet starts (RADV, TADV).
+ *
+ * ICR and IMS may be in memory shared with the client (e1000_shared.c): each is
+ * changed atomically, and the pin follows when a cause is added, the end of an
+ * interrupt is told, or the client sends anything else.
  */
 #include "nic/e1000/e1000.h"
 
