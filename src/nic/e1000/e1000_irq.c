@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 82540EM interrupts: causes, masks, the pin (13.4.17 to 13.4.21); throttling by
- * ITR; the delays of RDTR, RADV, TIDV and TADV (3.2.7, 3.4.3).
+ * 82540EM interrupts (13.4.17 to 13.4.21): causes, masks, the pin; throttling
+ * by ITR; the delays of RDTR, RADV, TIDV and TADV (3.2.7, 3.4.3).
  *
  * Theory of operation.  The pin is high while a cause is set in ICR that IMS
  * lets through.  It falls at once when that ends.  It rises at once too, except
