@@ -159,7 +159,7 @@ static void try_guests(void *arg)
 		return;
 	}
 	vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, 0);
-	run_size = ioctl(t->fd, KVM_GET_VCPU_MMAP_SIZE);
+	run_size = ioctl(t->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (vcpu_fd < 0 || run_size < (int)sizeof(struct kvm_run)) {
 		call_failed(t, "KVM_CREATE_VCPU");
 		return;

@@ -63,7 +63,7 @@ const char *kvm_missing(int fd)
 		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 	};
 
-	if (ioctl(fd, KVM_GET_API_VERSION) != KVM_API_VERSION)
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
 		return "KVM's API of version 12";
 	for (unsigned int i = 0; i < ARRAY_SIZE(needed); i++)
 		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
@@ -119,7 +119,7 @@ int kvm_open(struct kvm *kvm)
 		kvm_close(kvm);
 		return err;
 	}
-	kvm->run_size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE);
+	kvm->run_size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	n = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	kvm->max_cpus = n > 0 ? (unsigned int)n : 4;
 	kvm->tsc_deadline = ioctl(kvm->fd, KVM_CHECK_EXTENSION,
