@@ -85,10 +85,10 @@ static uint16_t read_ss(void)
 	return ss;
 }
 
-static void saw_table(struct audit_seen *seen, const char *name,
+static void saw_table(struct audit_seen *seen,
 		      const struct table_register *table)
 {
-	saw(seen, AUDIT_LEAKS, "%s at %#llx, limit %#x", name,
+	saw(seen, AUDIT_LEAKS, "at %#llx, limit %#x",
 	    (unsigned long long)table->base, table->limit);
 }
 
@@ -97,7 +97,7 @@ static void run_sgdt(struct audit_seen *seen)
 	struct table_register table = { 0 };
 
 	__asm__ volatile("sgdt %0" : "=m"(table));
-	saw_table(seen, "GDT", &table);
+	saw_table(seen, &table);
 	if (!table.limit && table.base == UMIP_DUMMY_GDT_BASE)
 		seen->outcome = AUDIT_EMULATED;
 }
@@ -107,7 +107,7 @@ static void run_sidt(struct audit_seen *seen)
 	struct table_register table = { 0 };
 
 	__asm__ volatile("sidt %0" : "=m"(table));
-	saw_table(seen, "IDT", &table);
+	saw_table(seen, &table);
 }
 
 static void run_sldt(struct audit_seen *seen)
@@ -115,7 +115,7 @@ static void run_sldt(struct audit_seen *seen)
 	uint16_t selector;
 
 	__asm__ volatile("sldt %0" : "=m"(selector));
-	saw(seen, AUDIT_LEAKS, "LDT selector 0x%04x", selector);
+	saw(seen, AUDIT_LEAKS, "selector 0x%04x", selector);
 }
 
 static void run_str(struct audit_seen *seen)
@@ -123,7 +123,7 @@ static void run_str(struct audit_seen *seen)
 	uint16_t selector;
 
 	__asm__ volatile("str %0" : "=m"(selector));
-	saw(seen, AUDIT_LEAKS, "task register 0x%04x", selector);
+	saw(seen, AUDIT_LEAKS, "selector 0x%04x", selector);
 }
 
 static void run_smsw(struct audit_seen *seen)
@@ -131,7 +131,7 @@ static void run_smsw(struct audit_seen *seen)
 	uint64_t cr0;
 
 	__asm__ volatile("smsw %0" : "=r"(cr0));
-	saw(seen, AUDIT_LEAKS, "CR0 = %#llx", (unsigned long long)cr0);
+	saw(seen, AUDIT_LEAKS, "%#llx", (unsigned long long)cr0);
 }
 
 static void run_pushf(struct audit_seen *seen)
@@ -149,7 +149,7 @@ static void saw_flags_kept(struct audit_seen *seen)
 
 	if (flags & FLAG_IF && !(flags & FLAG_IOPL))
 		saw(seen, AUDIT_IGNORED,
-		    "IF stays 1 and IOPL 0 when told to change");
+		    "IF stays 1, IOPL 0 when told to change");
 	else
 		saw(seen, AUDIT_LEAKS, "changed the real IF or IOPL: flags %#llx",
 		    (unsigned long long)flags);
@@ -173,7 +173,7 @@ static void run_lar(struct audit_seen *seen)
 
 	__asm__ volatile("lar %2, %0" : "+r"(rights), "=@ccz"(valid)
 			 : "r"((uint32_t)read_cs()));
-	saw(seen, AUDIT_LEAKS, "%s of the real GDT: rights %#x",
+	saw(seen, AUDIT_LEAKS, "%s the real GDT: rights %#x",
 	    valid ? "reads" : "tests", rights);
 }
 
@@ -186,7 +186,7 @@ static void run_lsl(struct audit_seen *seen)
 			 : "r"((uint32_t)CPU_NUMBER));
 	if (valid)
 		saw(seen, AUDIT_LEAKS,
-		    "reads the real GDT: this is processor %u",
+		    "the real GDT: processor %u",
 		    limit & 0xfff);
 	else
 		saw(seen, AUDIT_LEAKS, "tests an entry of the real GDT");
@@ -198,7 +198,7 @@ static void run_verr(struct audit_seen *seen)
 
 	__asm__ volatile("verr %w1" : "=@ccz"(readable)
 			 : "r"((uint32_t)USER_DATA));
-	saw(seen, AUDIT_LEAKS, "tests the real GDT: %s in ring 3",
+	saw(seen, AUDIT_LEAKS, "tests the real GDT: %s",
 	    readable ? "readable" : "not readable");
 }
 
@@ -208,7 +208,7 @@ static void run_verw(struct audit_seen *seen)
 
 	__asm__ volatile("verw %w1" : "=@ccz"(writable)
 			 : "r"((uint32_t)USER_DATA));
-	saw(seen, AUDIT_LEAKS, "tests the real GDT: %s in ring 3",
+	saw(seen, AUDIT_LEAKS, "tests the real GDT: %s",
 	    writable ? "writable" : "not writable");
 }
 
@@ -216,7 +216,7 @@ static void run_mov_from_segment(struct audit_seen *seen)
 {
 	uint16_t cs = read_cs();
 
-	saw(seen, AUDIT_LEAKS, "CS = 0x%04x: ring %d, not 0", cs,
+	saw(seen, AUDIT_LEAKS, "CS is 0x%04x: ring %d, not 0", cs,
 	    cs & SELECTOR_RPL);
 }
 
@@ -260,8 +260,8 @@ static void run_far_call(struct audit_seen *seen)
 	if (!map_low(&low, seen))
 		return;
 	target.offset = low.call_target;
-	pushed = low.call(&target);
-	saw(seen, AUDIT_LEAKS, "puts the real CS on the stack: 0x%04x", pushed);
+	pushed = low.call(&target, low.stack);
+	saw(seen, AUDIT_LEAKS, "stacks the real CS, 0x%04x", pushed);
 }
 
 static void run_far_jmp(struct audit_seen *seen)
@@ -298,7 +298,7 @@ static void run_far_ret(struct audit_seen *seen)
 			 : "r"((uint64_t)read_cs()) : "memory");
 	if (after == before)
 		saw(seen, AUDIT_IGNORED,
-		    "to ring 3 without a change of stacks, as from ring 3");
+		    "to ring 3, stack not changed");
 	else
 		saw(seen, AUDIT_LEAKS, "RSP differs by %lld",
 		    (long long)(after - before));
@@ -359,32 +359,32 @@ static void run_mov_from_cr(struct audit_seen *seen)
 	uint64_t cr3;
 
 	__asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-	saw(seen, AUDIT_LEAKS, "CR3 = %#llx", (unsigned long long)cr3);
+	saw(seen, AUDIT_LEAKS, "%#llx", (unsigned long long)cr3);
 }
 
 const struct audit_row audit_rows[] = {
-	{ "SGDT", "where is the GDT", true, run_sgdt },
-	{ "SIDT", "where is the IDT", true, run_sidt },
-	{ "SLDT", "which LDT", true, run_sldt },
-	{ "STR", "which task", true, run_str },
+	{ "SGDT", "GDT", true, run_sgdt },
+	{ "SIDT", "IDT", true, run_sidt },
+	{ "SLDT", "LDT", true, run_sldt },
+	{ "STR", "task register", true, run_str },
 	{ "SMSW", "CR0", true, run_smsw },
-	{ "PUSHF", "interrupt flag, IOPL", false, run_pushf },
-	{ "POPF", "interrupt flag, IOPL", false, run_popf },
-	{ "LAR", "rights of a segment", false, run_lar },
-	{ "LSL", "limit of a segment", false, run_lsl },
-	{ "VERR", "may a segment be read", false, run_verr },
-	{ "VERW", "may a segment be written", false, run_verw },
+	{ "PUSHF", "flags", false, run_pushf },
+	{ "POPF", "flags", false, run_popf },
+	{ "LAR", "descriptor", false, run_lar },
+	{ "LSL", "descriptor", false, run_lsl },
+	{ "VERR", "descriptor", false, run_verr },
+	{ "VERW", "descriptor", false, run_verw },
 	{ "MOV from segment", "ring", false, run_mov_from_segment },
 	{ "PUSH segment", "selector", false, run_push_segment },
 	{ "MOV to segment", "descriptor", false, run_mov_to_segment },
 	{ "far CALL", "ring", false, run_far_call },
 	{ "far JMP", "ring", false, run_far_jmp },
-	{ "far RET", "ring and stack", false, run_far_ret },
-	{ "IRET", "flags, ring", false, run_iret },
+	{ "far RET", "ring", false, run_far_ret },
+	{ "IRET", "flags", false, run_iret },
 	{ "INT n", "gate of the IDT", false, run_int },
-	{ "CLI", "interrupt flag", false, run_cli },
-	{ "HLT", "the processor", false, run_hlt },
-	{ "LGDT", "sets the GDT", false, run_lgdt },
+	{ "CLI", "flags", false, run_cli },
+	{ "HLT", "processor", false, run_hlt },
+	{ "LGDT", "GDT", false, run_lgdt },
 	{ "MOV from CR3", "page tables", false, run_mov_from_cr },
 };
 const unsigned int n_audit_rows = ARRAY_SIZE(audit_rows);

@@ -20,11 +20,11 @@
 #include "base/util.h"
 
 enum audit_outcome {
-	AUDIT_UNTRIED,		/* it could not be executed; the note says why */
+	AUDIT_UNTRIED,	/* it could not be executed; the note says why */
 	AUDIT_TRAPS,
-	AUDIT_EMULATED,		/* trapped, and the kernel gave made-up values */
-	AUDIT_IGNORED,		/* no trap, and not what it does in ring 0 */
-	AUDIT_LEAKS,		/* no trap, and it showed the real machine's state */
+	AUDIT_EMULATED,	/* trapped, and the kernel gave made-up values */
+	AUDIT_IGNORED,	/* no trap, and not what it does in ring 0 */
+	AUDIT_LEAKS,	/* no trap, and it showed the real machine's state */
 	AUDIT_OUTCOMES
 };
 
@@ -49,7 +49,7 @@ extern const unsigned int n_audit_rows;
 enum { AUDIT_ROWS_MAX = 32 };
 
 struct audit {
-	struct audit_seen seen[AUDIT_ROWS_MAX];		/* by row */
+	struct audit_seen seen[AUDIT_ROWS_MAX];	/* by row */
 	unsigned int n[AUDIT_OUTCOMES];		/* rows with each outcome */
 	bool umip;		/* SGDT traps */
 };

@@ -7,13 +7,20 @@
 #include <string.h>
 #include <sys/mman.h>
 
+enum { PAGE_LEN = 4096 };
+
 /* Does not care where it lies.  gas takes the far forms here as those with
  * m16:32 and, for LRET, with two doublewords on the stack. */
 __asm__(
 	".pushsection .rodata\n"
 	"audit_low_start:\n"
 	"audit_low_call:\n"
+	"	pushq	%rbx\n"
+	"	movq	%rsp, %rbx\n"
+	"	movq	%rsi, %rsp\n"
 	"	lcall	*(%rdi)\n"
+	"	movq	%rbx, %rsp\n"
+	"	popq	%rbx\n"
 	"	ret\n"
 	"audit_low_call_target:\n"
 	"	movzwl	4(%rsp), %eax\n"
@@ -38,20 +45,22 @@ static uintptr_t in_copy(const char *base, const char *label)
 bool audit_low_map(struct audit_low *low)
 {
 	size_t len = (uintptr_t)audit_low_end - (uintptr_t)audit_low_start;
-	char *base = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	/* The code's page, then the stack's. */
+	char *base = mmap(NULL, 2 * PAGE_LEN, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	if (base == MAP_FAILED)
 		return false;
 	memcpy(base, audit_low_start, len);
-	if (mprotect(base, len, PROT_READ | PROT_EXEC) < 0) {
-		munmap(base, len);
+	if (mprotect(base, PAGE_LEN, PROT_READ | PROT_EXEC) < 0) {
+		munmap(base, 2 * PAGE_LEN);
 		return false;
 	}
-	low->call = (uint32_t (*)(const struct far_pointer *))
+	low->call = (uint32_t (*)(const struct far_pointer *, char *))
 		in_copy(base, audit_low_call);
 	low->jump = (uint32_t (*)(const struct far_pointer *))
 		in_copy(base, audit_low_jump);
+	low->stack = base + 2 * PAGE_LEN;
 	low->call_target = (uint32_t)in_copy(base, audit_low_call_target);
 	low->jump_target = (uint32_t)in_copy(base, audit_low_jump_target);
 	return true;

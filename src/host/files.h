@@ -43,7 +43,7 @@ bool must_check host_has_word(const char *text, const char *word);
 /** host_cpu_flag() - is it in /proc/cpuinfo's first line of flags? */
 bool must_check host_cpu_flag(const struct host *host, const char *flag);
 
-/** host_has_capability() - is capability @cap (linux/capability.h) effective? */
+/** host_has_capability() - is @cap (linux/capability.h) effective? */
 bool must_check host_has_capability(const struct host *host, unsigned int cap);
 
 /* A list of words that is being written. */

@@ -28,7 +28,7 @@ enum guest_step {
 	GUEST_STEP_TABLES,	/* reloaded CR3, set the IDT, used SWAPGS */
 	GUEST_STEP_EXCEPTION,	/* took an exception and came back by IRET */
 	GUEST_STEP_SSE,		/* SSE2, which belongs to x86-64 */
-	GUEST_STEP_LOOP,	/* GUEST_LOOPS rounds, after a write to the port */
+	GUEST_STEP_LOOP,	/* wrote to the port, then GUEST_LOOPS rounds */
 };
 
 /* What it leaves in its memory. */
@@ -55,7 +55,7 @@ const struct guest_report *guest_report(const uint8_t *ram);
 /** guest_step_name() - what it does in @step, after "failed to" */
 const char *guest_step_name(enum guest_step step);
 
-/** guest_fault() - what is wrong in the report of one that has ended, or NULL */
+/** guest_fault() - what is wrong with one that has ended, or NULL */
 const char *guest_fault(const struct guest_report *report);
 
 #endif

@@ -45,12 +45,12 @@ const struct host_probe host_probes[] = {
 	{ "To run them fast", "nested_paging", "nested paging (EPT, NPT)",
 	  false, probe_nested_paging, {
 		[HOST_YES] = "leaves guests their own page tables: changing them costs no exit",
-		[HOST_NO] = "does the same, slower: KVM keeps shadow page tables and has to see every change of a guest's",
+		[HOST_NO] = "runs guests slower: KVM keeps shadow page tables and has to see every change of a guest's",
 	} },
 	{ "To run them fast", "tlb_tags", "tagged TLB (VPID, ASID)", false,
 	  probe_tlb_tags, {
-		[HOST_YES] = "does nothing for it; an exit leaves the TLB filled",
-		[HOST_NO] = "does nothing about it; every exit empties the TLB",
+		[HOST_YES] = "runs guests faster: an exit leaves the TLB filled",
+		[HOST_NO] = "runs guests slower: every exit empties the TLB",
 	} },
 	{ "To run them fast", "shmem_hugepages",
 	  "transparent huge pages for shared memory", false,

@@ -26,7 +26,7 @@ struct trial_end {
 struct trial_end trial_run(void (*fn)(void *arg), void *arg,
 			    int timeout_ms);
 
-/** trial_shared() - zeroed memory that children share with us; NULL: no memory */
+/** trial_shared() - zeroed memory that children share; NULL: out of memory */
 void *must_check trial_shared(size_t size);
 void trial_unshare(void *shared, size_t size);
 

@@ -26,7 +26,7 @@ struct kvm {
 int must_check kvm_open(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
-/** kvm_missing() - what a KVM (open as @fd) lacks that we need; NULL: nothing */
+/** kvm_missing() - what the KVM at @fd lacks that we need; NULL: nothing */
 const char *must_check kvm_missing(int fd);
 
 /** kvm_create_vm() - a machine with RAM, without interrupt chips; fd, -errno */
