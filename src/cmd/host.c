@@ -16,8 +16,8 @@ static void print_help(FILE *out)
 	      "Tells what this host can do, the reason for each verdict, and "
 	      "what Backplane\ndoes about it: hardware virtualization, KVM "
 	      "(which runs a tiny guest), memory,\nnetworks, real devices.  "
-	      "Then executes each sensitive instruction of x86 in user\nmode "
-	      "and says whether it traps.  Needs no privileges and changes "
+	      "Then executes each sensitive instruction of x86 in\nuser mode "
+	      "and says whether it traps.  Needs no privileges, changes "
 	      "nothing.\n\n"
 	      "Options:\n"
 	      "      --json      for programs\n"
@@ -25,8 +25,8 @@ static void print_help(FILE *out)
 	      "Verdicts: yes; no; denied: there, but not for this user; "
 	      "unknown.\n"
 	      "Instructions: traps; emulated: traps, and the kernel answers "
-	      "with made-up values;\nignored: no trap, and not what it does "
-	      "in ring 0; leaks: no trap, and shows the\nreal machine.\n\n"
+	      "with made-up\nvalues; ignored: no trap, and not what it does "
+	      "in ring 0; leaks: no trap, and\nshows the real machine.\n\n"
 	      "Exit status: 0 if guests can run here, 1 if they cannot.\n",
 	      out);
 }

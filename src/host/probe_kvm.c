@@ -197,6 +197,9 @@ static void describe_exit(const struct kvm_trial *t, char *text, size_t size)
 			 (unsigned long long)
 			 t->run.fail_entry.hardware_entry_failure_reason);
 		break;
+	case KVM_EXIT_HLT:
+		snprintf(text, size, "it halted, but its write to a port did not come through");
+		break;
 	case KVM_EXIT_SHUTDOWN:
 		snprintf(text, size, "KVM_EXIT_SHUTDOWN, a triple fault");
 		break;

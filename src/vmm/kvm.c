@@ -21,7 +21,7 @@
 #define TSS_GPA 0xfffbd000ull
 
 #define ADVICE "run it on a host with hardware virtualization, or through " \
-	"tools/kvm-host"
+	"tools/kvm-host (`backplane host` says more)"
 
 #define CPUID_TABLE_LEN (sizeof(struct kvm_cpuid2) + \
 			 KVM_CPUID_MAX * sizeof(struct kvm_cpuid_entry2))
