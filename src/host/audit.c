@@ -18,7 +18,7 @@
 #include "host/trial.h"
 
 enum {
-	TIMEOUT_MS = 2000,
+	TIMEOUT_MS = 10000,	/* of a host that is busy, too */
 
 	SELECTOR_RPL = 3,	/* bits 1:0, the privilege asked for */
 	USER_DATA = 0x2b,

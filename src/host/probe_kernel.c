@@ -16,7 +16,7 @@
 #include "host/probes.h"
 #include "host/trial.h"
 
-enum { TIMEOUT_MS = 2000 };
+enum { TIMEOUT_MS = 10000 };	/* of a host that is busy, too */
 
 void probe_memfd(const struct host *host, struct host_finding *finding)
 {
