@@ -23,8 +23,8 @@ enum {
 	EXITS_MAX = 16,
 	/* Slower than this a round of a loop is interpreted, not executed.  The
 	 * emulated KVM host takes some 15 ns, and much more while what it runs
-	 * on is busy; a KVM that interprets was seen to take 3400. */
-	INTERPRETED_NS = 1000,
+	 * on is busy; a KVM that interprets was seen to take 1100. */
+	INTERPRETED_NS = 400,
 };
 
 /* Open it, or say why not; descriptor, or -1. */
