@@ -419,6 +419,9 @@ static void audit_one(const struct audit_row *row,
 		    strerror(-end.err));
 	} else if (end.timed_out) {
 		saw(seen, AUDIT_UNTRIED, "no end within %d ms", TIMEOUT_MS);
+	} else if (end.status) {
+		saw(seen, AUDIT_UNTRIED, "its process failed with status %d",
+		    end.status);
 	}
 }
 

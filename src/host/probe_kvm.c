@@ -270,6 +270,10 @@ static void try_kvm(struct kvm_trial *t, struct host_finding *finding)
 		host_found(finding, HOST_NO,
 			   "the process that ran a guest got SIG%s",
 			   sigabbrev_np(end.signal));
+	else if (end.status)
+		host_found(finding, HOST_UNKNOWN,
+			   "cannot tell: the process that ran a guest failed with status %d",
+			   end.status);
 	else if (end.timed_out)
 		host_found(finding, HOST_NO,
 			   "a guest in %s mode did not get to its end in %d s",

@@ -13,7 +13,8 @@ struct trial_end {
 	int err;		/* 0, or -errno: there was no child */
 	bool timed_out;		/* it was killed after its time */
 	int signal;		/* the signal it got; 0: none */
-	int status;		/* its exit status; 0: the function returned */
+	int status;		/* its exit status; 0: the function returned;
+				 * a sanitizer's is another */
 };
 
 /**
