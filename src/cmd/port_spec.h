@@ -18,7 +18,7 @@ enum port_kind {
 	PORT_VFIO_USER,		/* a NIC model on a vfio-user socket */
 	PORT_TAP,		/* a tap interface of this host */
 	PORT_STREAM,		/* QEMU's -netdev stream framing */
-	PORT_DGRAM,		/* a frame a datagram, as QEMU's -netdev dgram */
+	PORT_DGRAM,		/* QEMU's -netdev dgram: each is a frame */
 	PORT_VHOST_USER,	/* virtqueues of a vhost-user front-end */
 	N_PORT_KINDS,
 };

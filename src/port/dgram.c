@@ -2,9 +2,9 @@
  *
  * A datagram socket as a port; see dgram.h.
  *
- * In: datagrams are received by the batch, one call for all, into slots in which
- * the frames lie until they are consumed.  Out: a batch is sent by one call,
- * from where its frames lie.
+ * In: datagrams are received by the batch, one call for all, into slots in
+ * which the frames lie until they are consumed.  Out: a batch is sent by one
+ * call, from where its frames lie.
  */
 #include "port/dgram.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * System calls of taps, streams and datagram sockets once they serve; what opens them is done
- * before.
+ * System calls of taps, streams and datagram sockets once they serve; what
+ * opens them is done before.
  */
 #include "port/port_syscalls.h"
 
