@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU as the VMM of our cards: its vfio-user client (QEMU >= 10.1).
+"""QEMU's guests on the ports of one `backplane serve`:
 
-    with Qemu(server.nic('a')) as vm:
+    with Server('a') as server, Qemu(server.nic('a')) as vm:
         vm.wait_agent()
         out = vm.check('ip link')
 
-The machine is emulated throughout (TCG), so that this needs no KVM; the guest
-is the one of tests/guest, and so is its agent.
+    ports = ['vhost-user:DIR/v1', 'stream:DIR/s1']
+    with Server(ports=ports) as server, \
+         Qemu(vhost_nic(server.path('v1')), program=DEBIAN_QEMU) as vm:
+        ...
+
+There are two QEMUs: one with a vfio-user client (>= 10.1), and Debian 12's own.
+Machines are emulated throughout (TCG), so that this needs no KVM; the guest is
+the one of tests/guest, and so is its agent.
 """
+import itertools
 import json
 import os
 import pathlib
@@ -26,22 +33,59 @@ from netserver import Peer  # noqa: E402, F401
 
 QEMU = os.environ.get('BACKPLANE_QEMU', str(TREE / 'build' / 'qemu' /
                                             'qemu-system-x86_64'))
+DEBIAN_QEMU = shutil.which('qemu-system-x86_64')
 MEMORY = '192M'
-BOOT_SECONDS = 240
+BOOT_SECONDS = 90
 EXEC_SECONDS = 120
 
 
-def why_no_qemu():
-    """What keeps this host from running such a QEMU; '' if nothing does."""
-    if not os.access(QEMU, os.X_OK):
-        return f'{QEMU} is not there (tools/kvm-host.d/mk-qemu build/qemu)'
+def why_no_guest():
+    """What keeps any QEMU from booting the guest; '' if nothing does."""
     if not (GUEST / 'initrd').exists():
         return f'{GUEST} has no guest image (make guest-image)'
+    return ''
+
+
+def why_no_qemu():
+    """What keeps this host from running a vfio-user client's guest."""
+    if not os.access(QEMU, os.X_OK):
+        return f'{QEMU} is not there (tools/kvm-host.d/mk-qemu build/qemu)'
     devices = subprocess.run([QEMU, '-device', 'vfio-user-pci,help'], check=False,
                              capture_output=True, text=True).stdout
     if 'vfio-user-pci options' not in devices:
         return f'{QEMU} has no vfio-user-pci (QEMU >= 10.1 has)'
-    return ''
+    return why_no_guest()
+
+
+def why_no_debian_qemu():
+    """What keeps this host from running a guest on Debian's QEMU."""
+    return why_no_guest() if DEBIAN_QEMU else 'qemu-system-x86 is missing'
+
+
+# Names of the back ends in one QEMU.
+numbers = itertools.count()
+
+
+def vhost_nic(path, *, server=False, queues=1, **properties):
+    """A virtio-net card on a vhost-user socket, which QEMU connects to again
+    and again, or, as `server`, makes: QEMU's options for it."""
+    name = f'vhost{next(numbers)}'
+    how = 'server=on,wait=off' if server else 'reconnect=1'
+    # Debian 12's QEMU 7.2 crashes with MSI-X, vhost-user and TCG: the fix of
+    # CVE-2024-4693 touches vectors that only KVM has.
+    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
+              **properties}
+    return ['-chardev', f'socket,id={name}c,path={path},{how}', '-netdev',
+            f'vhost-user,chardev={name}c,id={name},queues={queues}',
+            '-device', json.dumps(device)]
+
+
+def stream_nic(path, driver, **properties):
+    """One of QEMU's own cards on a stream port: QEMU's options for it."""
+    name = f'stream{next(numbers)}'
+    device = {'driver': driver, 'netdev': name, **properties}
+    return ['-netdev', f'stream,id={name},addr.type=unix,addr.path={path}',
+            '-device', json.dumps(device)]
 
 
 class Qmp:
@@ -71,18 +115,20 @@ class Qmp:
 
 
 class Qemu:
-    """A QEMU process with cards of ours; ended with the `with` block.
+    """A QEMU process; ended with the `with` block.
 
-    append are words for the kernel besides cmdline, extra options of QEMU's.
+    cards are devices, or options with a back end besides (vhost_nic() makes
+    some); append are words for the kernel besides cmdline, extra options of
+    QEMU's.
     """
 
-    def __init__(self, *cards, board='q35', shared=True, append=(), extra=(),
-                 accel='tcg', memory=MEMORY, initrd=GUEST / 'initrd',
-                 cmdline='console=ttyS0 quiet'):
+    def __init__(self, *cards, program=QEMU, board='q35', shared=True,
+                 append=(), extra=(), accel='tcg', memory=MEMORY,
+                 initrd=GUEST / 'initrd', cmdline='console=ttyS0 quiet'):
         self.dir = tempfile.mkdtemp(prefix='qemu-')
         self.agent = None
         machine = [board, 'memory-backend=ram'] if shared else [board]
-        argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
+        argv = [program, '-nodefaults', '-no-user-config', '-display', 'none',
                 '-accel', accel, '-m', memory,
                 '-M', ','.join(machine),
                 '-object',
@@ -94,7 +140,8 @@ class Qemu:
                 '-serial', f'unix:{self.path("agent")},server,nowait',
                 '-qmp', f'unix:{self.path("qmp")},server,nowait', *extra]
         for card in cards:
-            argv += ['-device', json.dumps(card)]
+            argv += card if isinstance(card, list) else \
+                ['-device', json.dumps(card)]
         self.log = open(self.path('log'), 'wb')
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
@@ -190,10 +237,11 @@ class Qemu:
 class Server:
     """`backplane serve` with a NIC per name, and a stream port `peer`.
 
-    Those not in `models` (name: what follows `model=`) are e1000s.
+    Those not in `models` (name: what follows `model=`) are e1000s.  `ports` are
+    others, as --port has them; DIR in them is the server's folder.
     """
 
-    def __init__(self, *names, caps='qemu', models=None, extra=()):
+    def __init__(self, *names, caps='qemu', models=None, ports=(), extra=()):
         self.dir = tempfile.mkdtemp(prefix='server-')
         self.names = names
         self.log = open(self.path('log'), 'wb')
@@ -204,6 +252,8 @@ class Server:
             self.args += ['--port', f'vfio-user:{self.path(name)},'
                           f'model={model},mac={self.mac(name)}' +
                           (f',caps={caps}' if model == 'e1000' else '')]
+        for port in ports:
+            self.args += ['--port', port.replace('DIR', self.dir)]
         self.process = None
         self.start()
 
