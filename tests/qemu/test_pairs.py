@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data between every pair of clients, byte for byte: see ends.py for the LAN.
+
+The machines run all the time; each test leaves them as it found them.
+"""
+import concurrent.futures as futures
+import itertools
+import json
+import os
+
+import pytest
+
+from covering import covering_array
+from ends import FEATURES, KINDS, TAP_KINDS, XFER, lan
+from qemu import why_no_debian_qemu
+
+PAIRS = list(itertools.combinations_with_replacement(KINDS, 2))
+# More than there are switchable offloads on the LAN.
+N_ROWS = len(covering_array(len(FEATURES) * len(KINDS) * 2))
+
+REASONS = [reason for reason in (
+    why_no_debian_qemu(),
+    '' if os.geteuid() == 0 else 'taps need root',
+    '' if os.access(XFER, os.X_OK) else f'{XFER} is not there (make build)',
+) if reason]
+pytestmark = pytest.mark.skipif(bool(REASONS), reason='; '.join(REASONS))
+
+
+@pytest.fixture(scope='module')
+def everything():
+    with lan() as (server, ends):
+        yield server, ends
+        # Whatever was sent, nobody broke a rule.
+        for port in server.api('GET', '/v1/ports')['ports']:
+            bad = {k: v for k, v in port['counters'].items()
+                   if v and ('bad' in k or 'too_long' in k)}
+            assert not bad, (port['name'], bad)
+
+
+@pytest.fixture(name='ends')
+def ends_fixture(everything):
+    return everything[1]
+
+
+def ends_of(ends, pair):
+    """The ends of a pair of kinds"""
+    return ends[pair[0] + '1'], ends[pair[1] + ('2' if pair[0] == pair[1]
+                                                else '1')]
+
+
+def by_pair(function):
+    return pytest.mark.parametrize(
+        'pair', PAIRS, ids=['-'.join(pair) for pair in PAIRS])(function)
+
+
+def check_errors(*ends):
+    for end in ends:
+        assert not end.errors(), end
+
+
+@by_pair
+def test_iperf3(ends, pair):
+    """Both protocols, both versions of IP, both ways at once"""
+    a, b = ends_of(ends, pair)
+    rates = {}
+    for args in '', '-u -b 20M':
+        for to in b.ip4, b.ip6:
+            out = json.loads(a.check(f'iperf3 -J --bidir -t 1 {args} -c {to}'))
+            for way in 'sum_received', 'sum_received_bidir_reverse':
+                end = out['end'].get(way) or out['end'][
+                    way.replace('_received', '')]
+                rates[args, to, way] = end['bits_per_second'] / 1e6
+    assert min(rates.values()) > 0.5, rates
+    check_errors(a, b)
+    print({way: round(rate) for way, rate in rates.items()})
+
+
+@by_pair
+def test_data(ends, pair):
+    """Streams and datagrams of all lengths, fragments too"""
+    a, b = ends_of(ends, pair)
+    for one, other in (a, b), (b, a):
+        for version in 4, 6:
+            print(one.talk(other, version, seed=version, n_bytes=4 << 20,
+                           n_datagrams=64, longest=5000))
+    check_errors(a, b)
+
+
+@pytest.mark.parametrize('row', range(N_ROWS))
+def test_offloads(ends, row):
+    """All pairs of what `ethtool -K` can switch at any two ends"""
+    factors = [(end, feature) for end in ends.values()
+               for feature in end.features]
+    array = covering_array(len(factors))
+    if row >= len(array):
+        pytest.skip('fewer combinations are enough')
+    wanted = dict(zip(factors, array[row]))
+    try:
+        for end in ends.values():
+            end.set_features({f: bool(wanted[end, f]) for f in end.features})
+        for n, pair in enumerate(PAIRS):
+            a, b = ends_of(ends, pair)
+            if row % 2:
+                a, b = b, a
+            a.talk(b, 4 if (n + row // 2) % 2 else 6, seed=row,
+                   n_bytes=1 << 20, n_datagrams=16, longest=3000)
+        check_errors(*ends.values())
+    finally:
+        if row == len(array) - 1:
+            for end in ends.values():
+                end.set_features({f: True for f in end.features})
