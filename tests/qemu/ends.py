@@ -43,7 +43,7 @@ class End:
 
     def __init__(self, kind, copy, dev):
         self.kind = kind
-        self.name = f'{kind}{copy}'
+        self.name = f'{kind}-{copy}'
         self.dev = dev
         number = KINDS.index(kind) * 2 + copy
         self.ip4, self.ip6 = f'10.9.0.{number}', f'fd09::{number}'
@@ -202,7 +202,7 @@ def mac_of(kind, copy):
 def boot(kind, server, initrd):
     """The guest of a kind"""
     def card(copy):
-        mac, name = mac_of(kind, copy), f'{kind}{copy}'
+        mac, name = mac_of(kind, copy), f'{kind}-{copy}'
         if kind == 'vhost':
             return vhost_nic(server.path(name), mac=mac)
         if kind == 'stream':
@@ -218,7 +218,7 @@ def ports():
     result = []
     for kind in GUEST_KINDS:
         for copy in 1, 2:
-            path = f'DIR/{kind}{copy}'
+            path = f'DIR/{kind}-{copy}'
             result.append({
                 'vhost': f'vhost-user:{path}',
                 'vfio': f'vfio-user:{path},model=virtio-net',
@@ -249,7 +249,7 @@ def lan():
         for kind in TAP_KINDS:
             for copy in 1, 2:
                 end = TapEnd(kind, copy, tap_name(kind, copy),
-                             f'bp-{os.getpid()}-{kind}{copy}')
+                             f'bp-{os.getpid()}-{kind}-{copy}')
                 stack.callback(end.close)
                 ends[end.name] = end
         for kind, vm in guests.items():

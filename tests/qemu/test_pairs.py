@@ -44,8 +44,8 @@ def ends_fixture(everything):
 
 def ends_of(ends, pair):
     """The ends of a pair of kinds"""
-    return ends[pair[0] + '1'], ends[pair[1] + ('2' if pair[0] == pair[1]
-                                                else '1')]
+    return ends[f'{pair[0]}-1'], ends[
+        f'{pair[1]}-{1 + (pair[0] == pair[1])}']
 
 
 def by_pair(function):
@@ -55,24 +55,25 @@ def by_pair(function):
 
 def check_errors(*ends):
     for end in ends:
-        assert not end.errors(), end
+        errors = end.errors()
+        assert not errors, (end, errors)
 
 
 @by_pair
 def test_iperf3(ends, pair):
-    """Both protocols, both versions of IP, both ways at once"""
+    """Both protocols, both versions of IP, either way"""
     a, b = ends_of(ends, pair)
-    rates = {}
-    for args in '', '-u -b 20M':
-        for to in b.ip4, b.ip6:
-            out = json.loads(a.check(f'iperf3 -J --bidir -t 1 {args} -c {to}'))
-            for way in 'sum_received', 'sum_received_bidir_reverse':
-                end = out['end'].get(way) or out['end'][
-                    way.replace('_received', '')]
-                rates[args, to, way] = end['bits_per_second'] / 1e6
-    assert min(rates.values()) > 0.5, rates
+    for args in (f'-n 1M -c {b.ip4}', f'-n 1M -R -c {b.ip6}',
+                 f'-u -b 20M -n 256K -c {b.ip6}',
+                 f'-u -b 20M -n 256K -R -c {b.ip4}'):
+        end = json.loads(a.check(f'iperf3 -J {args}'))['end']
+        if '-u' in args:
+            # Where processors are few, the receiving process comes late.
+            assert end['sum']['packets'] and end['sum']['lost_percent'] < 50
+        else:
+            # What has come when the sender ends; the rest is on its way.
+            assert end['sum_received']['bytes'] > 100 << 10, end
     check_errors(a, b)
-    print({way: round(rate) for way, rate in rates.items()})
 
 
 @by_pair
