@@ -107,6 +107,16 @@ def stream_nic(path, driver, **properties):
             '-device', json.dumps(device)]
 
 
+def tap_nic(ifname, **properties):
+    """A virtio-net card on a tap of this host, without MSI-X as vhost_nic():
+    QEMU's options for it."""
+    name = f'tap{next(numbers)}'
+    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
+              **properties}
+    return ['-netdev', f'tap,id={name},ifname={ifname},script=no,downscript=no',
+            '-device', json.dumps(device)]
+
+
 class Qmp:
     """QEMU's control socket."""
 

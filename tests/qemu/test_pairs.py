@@ -37,7 +37,7 @@ def everything():
             assert not bad, (port['name'], bad)
 
 
-@pytest.fixture(name='ends')
+@pytest.fixture(scope='module', name='ends')
 def ends_fixture(everything):
     return everything[1]
 
@@ -62,6 +62,15 @@ def check_errors(*ends):
     for end in ends:
         errors = end.errors()
         assert not errors, (end, errors)
+
+
+def test_pairwise():
+    """What test_offloads relies on"""
+    for n in 2, 7, 36, 62:
+        columns = list(zip(*covering_array(n)))
+        assert len(columns) == n
+        for a, b in itertools.combinations(columns, 2):
+            assert len(set(zip(a, b))) == 4
 
 
 @by_pair

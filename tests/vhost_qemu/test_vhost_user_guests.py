@@ -39,6 +39,19 @@ def test_two_guests(lab):
     print(exchange(guests))
 
 
+def test_queues(lab):
+    """Two pairs, one and both of them in use"""
+    server, (a, b) = lab({'queues': 2, 'mq': True}, {})
+    b.check('iperf3 -s -D')
+    for n in 1, 2:
+        a.check(f'ethtool -L eth0 combined {n}')
+        for back in '', '-R':
+            a.check(f'iperf3 -P 4 -n 4M {back} -c {ADDRESS}')
+    used = a.check('ethtool -S eth0 | grep "tx_queue_._packets"').split()[1::2]
+    assert len(used) == 2 and all(int(n) > 10 for n in used), used
+    assert 'refused' not in server.text()
+
+
 def test_packed_rings(lab):
     _, guests = lab({'packed': True}, {'packed': True, 'mrg_rxbuf': False})
     print(exchange(guests, 2))
