@@ -43,7 +43,7 @@ _backplane()
 			--json --help" ;;
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
 		lab) words="validate schema api" ;;
-		serve) words="--port --run-dir --api --poll-us --no-sandbox
+		serve) words="--port --run-dir --api --workers --cpus --poll-us --no-sandbox
 			--help" ;;
 		vm) words="--kernel --initrd --append --cmdline --cpus --memory
 			--board --spare-ports --nic --disk --console --agent --api --name --no-reboot

@@ -17,8 +17,8 @@
  * loses an address to another.
  *
  * The key is the address alone, without the VLAN.  Times are milliseconds of
- * any clock that does not go back; those of several threads may differ a little.
- * Ports are numbers below `max_ports`.
+ * any clock that does not go back; several threads' may differ a little.  Ports
+ * are numbers below `max_ports`.
  *
  * Threads: any.  Looking an address up takes no lock: slots of the index and
  * entries are words that are read whole, and a search that found nothing while
