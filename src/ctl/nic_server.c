@@ -17,7 +17,7 @@ int nic_server_init(struct nic_server *server,
 	memset(server, 0, sizeof(*server));
 	server->name = config->name;
 	for (unsigned int i = 0; i < config->n_workers; i++) {
-		char name[16];
+		char name[32];
 
 		snprintf(name, sizeof(name), "bp-worker-%u", i);
 		server->workers[i] = worker_create(name, config->poll_ns);
