@@ -183,7 +183,7 @@ struct sighting {
 	uint64_t seen_ms;
 };
 
-static bool look_once(const struct mac_table *table, uint64_t key,
+static inline bool look_once(const struct mac_table *table, uint64_t key,
 		      struct sighting *last)
 {
 	const struct entry *e;
@@ -201,23 +201,31 @@ static bool look_once(const struct mac_table *table, uint64_t key,
 	return where >> PORT_BITS == key;
 }
 
-/* Any thread, without the lock.  What is found was right at some moment of the
- * call; that nothing is found counts only if no slot was moved meanwhile. */
-static bool look(const struct mac_table *table, uint64_t key,
-		 struct sighting *last)
+/* Nothing was found: that counts only if no slot was moved meanwhile. */
+static bool look_again(const struct mac_table *table, uint64_t key,
+		       struct sighting *last)
 {
 	for (unsigned int n = 0; n < LOOKS_MAX; n++) {
 		unsigned int before = __atomic_load_n(&table->removals,
 						      __ATOMIC_ACQUIRE);
 
-		if (likely(look_once(table, key, last)))
+		if (look_once(table, key, last))
 			return true;
-		if (likely(!(before & 1) &&
-			   before == __atomic_load_n(&table->removals,
-						     __ATOMIC_RELAXED)))
-			return false;
+		if (!(before & 1) &&
+		    before == __atomic_load_n(&table->removals,
+					      __ATOMIC_RELAXED))
+			break;
 	}
 	return false;
+}
+
+/* Any thread, without the lock.  What is found was right at some moment of the
+ * call. */
+static inline bool look(const struct mac_table *table, uint64_t key,
+			struct sighting *last)
+{
+	return likely(look_once(table, key, last)) ||
+	       look_again(table, key, last);
 }
 
 /* ---- entries ---- */

@@ -24,6 +24,9 @@
  * this. */
 enum { EXPIRE_INTERVAL_MS = 1000 };
 
+/* What eth_addr_key() never is. */
+#define NO_ADDR UINT64_MAX
+
 _Static_assert(BATCH_MAX <= 32, "pass.remote has a bit for each");
 
 /* A sender's batch on its way through the stages. */
@@ -36,13 +39,12 @@ struct pass {
 	uint32_t remote;		/* ... BIT(i) is set */
 };
 
-/* Frames that one port has to wait for another with. */
-struct run {
-	struct frame *const *frames;
-	unsigned int n;
-	unsigned int sender;		/* number of the queue they come from */
-	struct port_hold *hold;		/* how long the first has waited */
-	counter *n_holds;		/* counts waits; or NULL */
+/* Who offers frames: a port's queue, or an inbox. */
+struct supplier {
+	struct port_hold *hold;		/* how long its first frame has waited*/
+	counter *n_holds;		/* counts waits; NULL: nobody does */
+	unsigned int sender;		/* number of the queue; not of inboxes,
+					 * whose frames have their own */
 };
 
 static uint64_t now_ms(const struct part *part)
@@ -92,14 +94,22 @@ void vswitch_expire(struct timer *timer)
 	worker_set_timer(part->worker, timer, next_ms * NS_PER_MS);
 }
 
+/* Frames of one source mostly come together: it is learnt once for them. */
 static void stage_learn(struct part *part, struct pass *pass)
 {
 	uint64_t now = now_ms(part);
+	uint64_t last = NO_ADDR;
 
-	for (unsigned int i = 0; i < pass->n; i++)
-		if (pass->frames[i]->verdict == VERDICT_UNICAST)
-			mac_table_learn(part->macs, eth(pass->frames[i])->src,
-					pass->sender->port->sw_idx, now);
+	for (unsigned int i = 0; i < pass->n; i++) {
+		const uint8_t *src = eth(pass->frames[i])->src;
+
+		if (pass->frames[i]->verdict != VERDICT_UNICAST ||
+		    eth_addr_key(src) == last)
+			continue;
+		last = eth_addr_key(src);
+		mac_table_learn(part->macs, src, pass->sender->port->sw_idx,
+				now);
+	}
 	if (!part->expiry_set && mac_table_count(part->macs))
 		vswitch_expire(&part->expiry);
 }
@@ -133,17 +143,24 @@ static struct port_queue *receiver(struct port *to, const struct frame *frame,
 
 static void stage_lookup(const struct part *part, struct pass *pass)
 {
+	const struct member *to = NULL;
+	enum verdict verdict = VERDICT_FLOOD;
 	uint64_t now = now_ms(part);
+	uint64_t last = NO_ADDR;
 
 	for (unsigned int i = 0; i < pass->n; i++) {
 		struct frame *frame = pass->frames[i];
-		const struct member *to;
 
 		if (frame->verdict != VERDICT_UNICAST)
 			continue;
-		frame->verdict = (uint16_t)
-			lookup_frame(part, pass->sender->port, frame, now, &to);
-		if (frame->verdict != VERDICT_UNICAST)
+		/* As the frame before, more often than not. */
+		if (eth_addr_key(eth(frame)->dst) != last) {
+			last = eth_addr_key(eth(frame)->dst);
+			verdict = lookup_frame(part, pass->sender->port, frame,
+					       now, &to);
+		}
+		frame->verdict = (uint16_t)verdict;
+		if (verdict != VERDICT_UNICAST)
 			continue;
 		if (likely(to->home == part)) {
 			pass->to[i] = receiver(to->port, frame,
@@ -157,14 +174,16 @@ static void stage_lookup(const struct part *part, struct pass *pass)
 
 /* ---- the stage that acts ---- */
 
-static unsigned int deliver(struct part *part, struct port_queue *rxq,
+/* Offer frames to a queue of this worker; how many it has taken. */
+static unsigned int deliver(struct part *part, struct port_hold *hold,
 			    struct frame *const *frames, unsigned int n,
-			    uint32_t *resume_seg)
+			    struct port_queue *rxq)
 {
-	uint32_t resumed_at = *resume_seg;
-	unsigned int taken = port_deliver(rxq, frames, n, resume_seg);
+	uint32_t resumed_at = hold->resume_seg;
+	unsigned int taken = port_deliver(rxq, frames, n, &hold->resume_seg);
 
-	if (taken || *resume_seg != resumed_at) {
+	if (taken || hold->resume_seg != resumed_at) {
+		hold->since_ns = 0;
 		rxq->rx_full_since_ns = 0;
 		if (!rxq->rx_dirty) {
 			rxq->rx_dirty = true;
@@ -175,13 +194,17 @@ static unsigned int deliver(struct part *part, struct port_queue *rxq,
 	return taken;
 }
 
-static unsigned int put(struct part *part, struct inbox *inbox,
+/* The same for a port of another worker.  Frames go whole, whatever another
+ * receiver has had of the first. */
+static unsigned int put(struct part *part, const struct supplier *from,
 			struct frame *const *frames, unsigned int n,
-			unsigned int sender)
+			struct inbox *inbox)
 {
-	unsigned int taken = inbox_put(inbox, frames, n, sender);
+	unsigned int taken = inbox_put(inbox, frames, n, from->sender);
 
+	from->hold->resume_seg = 0;
 	if (taken) {
+		from->hold->since_ns = 0;
 		inbox->full_since_ns = 0;
 		if (!inbox->dirty) {
 			inbox->dirty = true;
@@ -192,93 +215,97 @@ static unsigned int put(struct part *part, struct inbox *inbox,
 	return taken;
 }
 
-/* The receiver has been full since @full_since.  Is the sender to wait for it,
- * or has there been waiting enough: by this sender, or of anybody for this
- * receiver? */
-static bool hold(struct part *part, const struct run *run,
-		 uint64_t *full_since_ns)
+/* The receiver has no room, since @full_since.  Is the supplier to wait for it,
+ * or has there been waiting enough: by this one, or of anybody for this
+ * receiver?  If so, its first frame is lost. */
+static bool hold(struct part *part, const struct supplier *from,
+		 uint64_t *full_since_ns, counter *lost, struct frame *first)
 {
 	uint64_t now = worker_now(part->worker);
 
 	if (!*full_since_ns)
 		*full_since_ns = now;
-	if (!run->hold->since_ns) {
-		run->hold->since_ns = now;
-		if (run->n_holds)
-			counter_add(run->n_holds, 1);
+	if (!from->hold->since_ns) {
+		from->hold->since_ns = now;
+		if (from->n_holds)
+			counter_add(from->n_holds, 1);
 	}
-	return now - *full_since_ns < PORT_HOLD_NS &&
-	       now - run->hold->since_ns < PORT_HOLD_NS;
+	if (now - *full_since_ns < PORT_HOLD_NS &&
+	    now - from->hold->since_ns < PORT_HOLD_NS)
+		return true;
+	counter_add(lost, 1);
+	first->verdict = VERDICT_DROP_RX_FULL;
+	*from->hold = (struct port_hold){ 0 };
+	return false;
 }
 
-/* A run goes to one queue, or into one inbox if @rxq is NULL.  Returns how many
- * have left, by one verdict or the other; if not all, the sender is held. */
-static unsigned int output_unicast(struct part *part, const struct run *run,
-				   struct port_queue *rxq, struct inbox *inbox)
+/* Frames go to one queue.  Returns how many have left, by one verdict or the
+ * other; if not all, the supplier is held. */
+static unsigned int output_queue(struct part *part,
+				 const struct supplier *from,
+				 struct frame *const *frames, unsigned int n,
+				 struct port_queue *rxq)
 {
-	uint64_t *full_since_ns = rxq ? &rxq->rx_full_since_ns :
-		&inbox->full_since_ns;
-	counter *lost = rxq ? &rxq->stats.rx_full : &inbox->lost;
-	struct port_hold *held = run->hold;
-	unsigned int i = 0;
+	unsigned int i = deliver(part, from->hold, frames, n, rxq);
 
-	for (;;) {
-		uint32_t resumed_at = held->resume_seg;
-		unsigned int taken;
-
-		if (rxq) {
-			taken = deliver(part, rxq, &run->frames[i], run->n - i,
-					&held->resume_seg);
-		} else {
-			/* Whole, whatever another receiver has had of it. */
-			held->resume_seg = 0;
-			taken = put(part, inbox, &run->frames[i], run->n - i,
-				    run->sender);
-		}
-		i += taken;
-		if (taken || held->resume_seg != resumed_at)
-			held->since_ns = 0;
-		if (i == run->n || hold(part, run, full_since_ns))
-			return i;
-
-		counter_add(lost, 1);
-		run->frames[i++]->verdict = VERDICT_DROP_RX_FULL;
-		*held = (struct port_hold){ 0 };
-		if (i == run->n)
-			return i;
+	while (unlikely(i < n)) {
+		if (hold(part, from, &rxq->rx_full_since_ns,
+			 &rxq->stats.rx_full, frames[i]))
+			break;
+		i++;
+		i += deliver(part, from->hold, &frames[i], n - i, rxq);
 	}
+	return i;
 }
 
-/* Frames go to one receiver of many: what it does not take is lost to it. */
-static void output_copy(struct part *part, struct port_queue *rxq,
-			struct frame *const *frames, unsigned int n)
+/* The same into an inbox. */
+static unsigned int output_inbox(struct part *part,
+				 const struct supplier *from,
+				 struct frame *const *frames, unsigned int n,
+				 struct inbox *inbox)
 {
-	uint32_t resume_seg = 0;
-	unsigned int taken = deliver(part, rxq, frames, n, &resume_seg);
+	unsigned int i = put(part, from, frames, n, inbox);
 
-	counter_add(&rxq->stats.rx_full, n - taken);
+	while (unlikely(i < n)) {
+		if (hold(part, from, &inbox->full_since_ns, &inbox->lost,
+			 frames[i]))
+			break;
+		i++;
+		i += put(part, from, &frames[i], n - i, inbox);
+	}
+	return i;
 }
 
-/* A run goes to one port of many, of this worker.  It may spread it over
+/* Frames go to one queue of many: what it does not take is lost to it. */
+static void output_copy(struct part *part, struct frame *const *frames,
+			unsigned int n, struct port_queue *rxq)
+{
+	struct port_hold none = { 0 };
+
+	counter_add(&rxq->stats.rx_full,
+		    n - deliver(part, &none, frames, n, rxq));
+}
+
+/* Frames go to one port of many, of this worker.  It may spread them over
  * queues. */
-static void output_copies(struct part *part, const struct run *run,
+static void output_copies(struct part *part, unsigned int sender,
+			  struct frame *const *frames, unsigned int n,
 			  struct port *to)
 {
-	for (unsigned int i = 0, n; i < run->n; i += n) {
-		struct port_queue *rxq = receiver(to, run->frames[i],
-						  run->sender);
+	for (unsigned int i = 0, run; i < n; i += run) {
+		struct port_queue *rxq = receiver(to, frames[i], sender);
 
-		for (n = 1; i + n < run->n; n++)
-			if (receiver(to, run->frames[i + n], run->sender) !=
-			    rxq)
+		for (run = 1; i + run < n; run++)
+			if (receiver(to, frames[i + run], sender) != rxq)
 				break;
-		output_copy(part, rxq, &run->frames[i], n);
+		output_copy(part, &frames[i], run, rxq);
 	}
 }
 
-/* A run goes to all ports but the sender's.  Nobody waits. */
-static void output_flood(struct part *part, const struct run *run,
-			 const struct port *from)
+/* Frames go to all ports but the sender's.  Nobody waits. */
+static void output_flood(struct part *part, const struct supplier *from,
+			 struct frame *const *frames, unsigned int n,
+			 const struct port *sender)
 {
 	for (unsigned int m = 0; m < part->n_members; m++) {
 		const struct member *to = part->members[m];
@@ -286,11 +313,10 @@ static void output_flood(struct part *part, const struct run *run,
 		if (to->home != part) {
 			struct inbox *inbox = to->inboxes[part->idx];
 
-			counter_add(&inbox->lost, run->n -
-				    put(part, inbox, run->frames, run->n,
-					run->sender));
-		} else if (to->port != from && to->port->link_up) {
-			output_copies(part, run, to->port);
+			counter_add(&inbox->lost,
+				    n - put(part, from, frames, n, inbox));
+		} else if (to->port != sender && to->port->link_up) {
+			output_copies(part, from->sender, frames, n, to->port);
 		}
 	}
 }
@@ -306,34 +332,33 @@ static bool same_way(const struct pass *pass, unsigned int a, unsigned int b)
 static unsigned int stage_output(struct part *part, struct pass *pass)
 {
 	struct port_queue *sender = pass->sender;
+	const struct supplier from = {
+		.hold = &sender->hold,
+		.n_holds = &sender->stats.tx_held,
+		.sender = sender->idx,
+	};
 	unsigned int i = 0, end, left;
 
 	while (i < pass->n) {
 		enum verdict verdict = pass->frames[i]->verdict;
-		struct run run = {
-			.frames = &pass->frames[i],
-			.sender = sender->idx,
-			.hold = &sender->hold,
-			.n_holds = &sender->stats.tx_held,
-		};
 
 		for (end = i + 1; end < pass->n; end++)
 			if (!same_way(pass, i, end))
 				break;
-		run.n = end - i;
 		if (verdict == VERDICT_UNICAST) {
-			bool remote = pass->remote & BIT(i);
-
-			left = output_unicast(part, &run,
-					      remote ? NULL : pass->to[i],
-					      remote ? pass->to[i] : NULL);
-			if (left < run.n)
+			left = likely(!(pass->remote & BIT(i))) ?
+				output_queue(part, &from, &pass->frames[i],
+					     end - i, pass->to[i]) :
+				output_inbox(part, &from, &pass->frames[i],
+					     end - i, pass->to[i]);
+			if (left < end - i)
 				return i + left;
 		} else {
 			/* Not what was held, if anything was. */
 			sender->hold = (struct port_hold){ 0 };
 			if (verdict == VERDICT_FLOOD)
-				output_flood(part, &run, sender->port);
+				output_flood(part, &from, &pass->frames[i],
+					     end - i, sender->port);
 		}
 		i = end;
 	}
@@ -417,25 +442,23 @@ static unsigned int arrivals_run(const struct inbox *inbox,
 static unsigned int output_arrivals(struct part *part, struct inbox *inbox,
 				    struct frame *const *frames)
 {
-	unsigned int i = 0, left;
+	const struct supplier from = { .hold = &inbox->hold };
+	unsigned int i = 0, n, left;
 
 	while (i < arrivals.n) {
-		struct run run = {
-			.frames = &frames[i], .hold = &inbox->hold,
-		};
 		struct port_queue *rxq;
 
-		run.n = arrivals_run(inbox, frames, i, &rxq);
+		n = arrivals_run(inbox, frames, i, &rxq);
 		if (frames[i]->verdict == VERDICT_UNICAST) {
-			left = output_unicast(part, &run, rxq, NULL);
-			if (left < run.n)
+			left = output_queue(part, &from, &frames[i], n, rxq);
+			if (left < n)
 				return i + left;
 		} else {
 			inbox->hold = (struct port_hold){ 0 };
 			if (inbox->port->link_up)
-				output_copy(part, rxq, run.frames, run.n);
+				output_copy(part, &frames[i], n, rxq);
 		}
-		i += run.n;
+		i += n;
 	}
 	return i;
 }
