@@ -25,8 +25,8 @@
  *     look once more                  asked? then wake
  *     sleep
  *
- * tests/model/wakeup.pml is this protocol for spin: the two layouts of virtio
- * notification, and worker_nudge().
+ * tests/model/wakeup.pml is this protocol for spin: virtio's flags, virtio's
+ * event index, and worker_nudge().
  *
  * Threads: worker_call(), worker_nudge() and worker_stop() from any thread;
  * everything else from the worker's own thread, or before worker_start().

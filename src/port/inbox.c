@@ -25,7 +25,8 @@ struct entry {
 };
 
 _Static_assert(PORT_QUEUES_MAX <= UINT8_MAX, "entry.sender");
-_Static_assert(INBOX_SIZE >= 3 * (FRAME_LEN_MAX + INBOX_ALIGN), "INBOX_SIZE");
+_Static_assert(INBOX_SIZE >= 3 * (FRAME_LEN_MAX + INBOX_ALIGN),
+	       "two of the largest, and a rest that is skipped");
 _Static_assert(!(INBOX_SIZE & (INBOX_SIZE - 1)), "a power of two");
 
 struct inbox *inbox_create(struct port *port)

@@ -28,7 +28,8 @@
 #include "port/port.h"
 
 enum {
-	/* Bytes of one: some thousand small frames, three of the largest. */
+	/* Bytes of one: some thousand small frames, two of the largest in any
+	 * case. */
 	INBOX_SIZE = 256 << 10,
 	/* Entries begin at multiples of it: a cache line. */
 	INBOX_ALIGN = 64,
