@@ -311,7 +311,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 {
 	struct nic_params params = {
 		.name = name,
-		.worker = server->worker,
+		.worker = nic_server_next_worker(server),
 		.exact_crc = spec->exact_crc,
 		.full_caps = spec->full_caps,
 		.n_pairs = spec->queues,
@@ -346,6 +346,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 int port_spec_create(const struct port_spec *spec, const char *text,
 		     struct nic_server *server, struct vswitch *sw)
 {
+	struct worker *worker = nic_server_next_worker(server);
 	char name[PORT_NAME_MAX];
 	struct port *port = NULL;
 	int ret;
@@ -357,22 +358,22 @@ int port_spec_create(const struct port_spec *spec, const char *text,
 		break;
 	case PORT_TAP:
 		ret = tap_port_create(name, spec->where, !spec->no_vnet_hdr,
-				      server->worker, &port);
+				      worker, &port);
 		break;
 	case PORT_STREAM:
 		ret = stream_port_create(name, spec->fd < 0 ? spec->where :
-					 NULL, spec->fd, server->worker, &port);
+					 NULL, spec->fd, worker, &port);
 		break;
 	case PORT_DGRAM:
 		ret = dgram_port_create(name, spec->fd < 0 ? spec->where : NULL,
 					spec->peer[0] ? spec->peer : NULL,
-					spec->fd, server->worker, &port);
+					spec->fd, worker, &port);
 		break;
 	case PORT_VHOST_USER:
 		ret = vhost_user_create(&(struct vhost_user_config) {
 			.name = name,
 			.path = spec->where,
-			.worker = server->worker,
+			.worker = worker,
 			.client = spec->client,
 			.n_pairs = spec->queues,
 		}, &port);
