@@ -127,7 +127,8 @@ def test_each_connection_has_its_own(server, sharing):
     page.word(ICR, 0xffffffff)
     page.word(IMS, 0xffffffff)
     assert other.read32(e1000.IMS) == 0
-    assert other.read32(e1000.ICR) == 0
+    # The link may have come up meanwhile.
+    assert other.read32(e1000.ICR) & ~4 == 0
 
 
 def test_a_client_that_writes_anything(server, sharing):
