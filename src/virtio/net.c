@@ -299,7 +299,7 @@ int virtio_net_queue_start(struct virtio_net *net, unsigned int idx,
 		return ret;
 	vq->idx = idx;
 	vq->enabled = true;
-	vq->polled = false;
+	vq->on_hold = vq->polled = false;
 	vq->said_broken = false;
 	vq->n_held = 0;
 	if (vq == &net->ctrl)
@@ -338,8 +338,29 @@ void virtio_net_queue_enable(struct virtio_net *net, unsigned int idx,
 {
 	struct virtio_net_vq *vq = vq_at(net, idx);
 
-	if (vq)
-		vq->enabled = on;
+	if (!vq)
+		return;
+	vq->enabled = on;
+	vq->on_hold = false;
+}
+
+void virtio_net_queue_hold(struct virtio_net *net, unsigned int idx)
+{
+	struct virtio_net_vq *vq = vq_at(net, idx);
+
+	if (!vq)
+		return;
+	vq->enabled = false;
+	vq->on_hold = true;
+}
+
+void virtio_net_queue_log(struct virtio_net *net, unsigned int idx,
+			  const struct vring_log *log)
+{
+	struct virtio_net_vq *vq = vq_at(net, idx);
+
+	if (vq && vq->ring.dma)
+		vring_set_log(&vq->ring, log);
 }
 
 void virtio_net_queue_poll(struct virtio_net *net, unsigned int idx, bool on)

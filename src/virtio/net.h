@@ -96,6 +96,8 @@ struct virtio_net_vq {
 	unsigned int idx;	/* as virtio numbers them */
 	struct vring ring;
 	bool enabled;		/* else: nothing received, sent is discarded */
+	bool on_hold;		/* what is sent stays there until it is enabled
+				 */
 	bool polled;		/* nobody kicks: the worker must not sleep */
 	bool said_broken;	/* ops->broken has been called */
 	uint32_t n_held;	/* packets since the last call, held back */
@@ -204,6 +206,14 @@ bool virtio_net_queue_stop(struct virtio_net *net, unsigned int vq,
 /** virtio_net_queue_enable() - a started queue that is not enabled receives
  * nothing, and what it sends is discarded */
 void virtio_net_queue_enable(struct virtio_net *net, unsigned int vq, bool on);
+
+/** virtio_net_queue_hold() - a queue just started that is not enabled yet: what
+ * was sent before waits, and is sent then */
+void virtio_net_queue_hold(struct virtio_net *net, unsigned int vq);
+
+/** virtio_net_queue_log() - see vring_set_log(); of a started queue */
+void virtio_net_queue_log(struct virtio_net *net, unsigned int vq,
+			  const struct vring_log *log);
 
 /** virtio_net_queue_poll() - a started queue for whose kicks there is no
  * descriptor keeps the worker from sleeping */

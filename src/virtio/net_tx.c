@@ -108,6 +108,8 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	struct vring *ring = &vq->ring;
 	unsigned int had = vring_n_ahead(ring), n, i;
 
+	if (unlikely(vq->on_hold))
+		return;
 	n = vring_fetch(ring, BATCH_MAX);
 	burst.n_used = 0;
 	vq_check(vq);

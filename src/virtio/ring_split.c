@@ -184,3 +184,28 @@ void split_arm(struct vring *r, bool on)
 	else
 		word16_set(r->device + USED_FLAGS, on ? 0 : USED_NO_NOTIFY);
 }
+
+static void log_used_at(struct vring *r, unsigned int off, unsigned int len)
+{
+	dma_logged(r->dma, r->log.used_gpa + off, len);
+}
+
+void split_log_event(struct vring *r)
+{
+	log_used_at(r, r->event_idx ? (unsigned int)(avail_event(r) -
+						     r->device) : USED_FLAGS,
+		    sizeof(uint16_t));
+}
+
+void split_log_used(struct vring *r)
+{
+	unsigned int n = r->n_unpublished;
+	unsigned int at = (uint16_t)(r->used.idx - n) & (r->size - 1u);
+	unsigned int n_here = min_of(n, r->size - at);
+
+	if (!r->log.used)
+		return;
+	log_used_at(r, USED_RING + USED_ELEM_LEN * at, USED_ELEM_LEN * n_here);
+	log_used_at(r, USED_RING, USED_ELEM_LEN * (n - n_here));
+	log_used_at(r, USED_IDX, sizeof(uint16_t));
+}

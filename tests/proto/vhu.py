@@ -21,10 +21,11 @@ RESET_DEVICE = 34
 GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = \
     range(36, 41)
 
-P_MQ, P_RARP, P_REPLY_ACK, P_MTU = 1 << 0, 1 << 2, 1 << 3, 1 << 4
+P_MQ, P_LOG, P_RARP, P_REPLY_ACK, P_MTU = (1 << i for i in range(5))
 P_RESET_DEVICE, P_SLOTS, P_STATUS = 1 << 13, 1 << 15, 1 << 16
-P_ALL = (P_MQ | P_RARP | P_REPLY_ACK | P_MTU | P_RESET_DEVICE | P_SLOTS |
-         P_STATUS)
+P_ALL = (P_MQ | P_LOG | P_RARP | P_REPLY_ACK | P_MTU | P_RESET_DEVICE |
+         P_SLOTS | P_STATUS)
+F_LOG_ALL = 1 << 26
 F_PROTOCOL = 1 << 30
 F_VERSION_1 = 1 << 32
 F_MRG_RXBUF = 1 << 15
@@ -136,6 +137,7 @@ class Frontend:
         self.mem = mmap.mmap(self.fd, MEM_LEN)
         self.rings = [Ring(self, i) for i in range(n_rings)]
         self.features = 0
+        self.log_used = False   # writes to used rings are to be logged
 
     def __enter__(self):
         return self
@@ -181,9 +183,9 @@ class Frontend:
         assert got == request and flags == VERSION | REPLY
         return self.recv(size)
 
-    def get(self, request, payload=b''):
+    def get(self, request, payload=b'', fds=()):
         """A message with an answer of its own"""
-        self.send(request, payload)
+        self.send(request, payload, fds)
         return self.answer(request)
 
     def get64(self, request):
@@ -207,7 +209,7 @@ class Frontend:
         assert self.ack(ADD_MEM_REG, b'\0' * 8 + region(), [self.fd])
         return self
 
-    def start_ring(self, ring, base=0):
+    def start_ring(self, ring, base=0, enable=True):
         i = ring.idx
         assert self.ack(SET_VRING_NUM, state(i, SIZE))
         assert self.ack(SET_VRING_BASE, state(i, base))
@@ -215,11 +217,13 @@ class Frontend:
         assert self.ack(SET_VRING_CALL, u64(i), [ring.call])
         assert self.ack(SET_VRING_ERR, u64(i), [ring.err])
         assert self.ack(SET_VRING_KICK, u64(i), [ring.kick])
-        assert self.ack(SET_VRING_ENABLE, state(i, 1))
+        if enable:
+            assert self.ack(SET_VRING_ENABLE, state(i, 1))
 
     def addr(self, ring):
-        return struct.pack('<IIQQQQ', ring.idx, 0, UVA + ring.desc,
-                           UVA + ring.used, UVA + ring.avail, 0)
+        return struct.pack('<IIQQQQ', ring.idx, self.log_used, UVA + ring.desc,
+                           UVA + ring.used, UVA + ring.avail,
+                           GPA + ring.used)
 
     def start(self, features=F_VERSION_1):
         """Everything, up to frames"""
