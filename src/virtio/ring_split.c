@@ -53,13 +53,16 @@ int split_map(struct vring *r)
 	return r->desc && r->driver && r->device ? 0 : -EFAULT;
 }
 
-/* How far the used ring has got is written in it. */
+/* How far the used ring has got is written in it; and as buffers are used in
+ * order, so far the available ring has been taken.  A state that says otherwise
+ * comes from a device that did not end in good order, or from a driver that
+ * guesses: what was not used is taken again, none of it is left behind. */
 void split_begin(struct vring *r, const struct vring_state *state)
 {
 	if (!state)
 		return;
-	r->avail.idx = r->seen = state->avail;
 	r->used.idx = word16(r->device + USED_IDX);
+	r->avail.idx = r->seen = r->used.idx;
 }
 
 static struct desc read_desc(const uint8_t *table, unsigned int i)

@@ -57,6 +57,13 @@ def wait_readable(fd, timeout=DEADLINE):
     return bool(select.select([fd], [], [], timeout)[0])
 
 
+def connect(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(DEADLINE)
+    sock.connect(str(path))
+    return sock
+
+
 class Ring:
     """The driver's side of one ring of a front-end."""
 
@@ -67,6 +74,7 @@ class Ring:
         self.used = self.desc + 0x8000
         self.bufs = (1 << 20) + idx * SIZE * BUF_LEN
         self.avail_idx = self.used_idx = 0
+        self.given = set()      # buffers that the device has
         self.kick = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.call = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.err = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -74,6 +82,7 @@ class Ring:
     def forget(self):
         """A fresh ring, as after a reset."""
         self.avail_idx = self.used_idx = 0
+        self.given = set()
         self.front.mem[self.desc:self.desc + QUEUE_LEN] = bytes(QUEUE_LEN)
 
     def put(self, fmt, off, *values):
@@ -93,19 +102,26 @@ class Ring:
         self.put('QIHH', self.desc + 16 * slot, gpa or GPA + at, length,
                  2 if data is None else 0, 0)
         self.put('H', self.avail + 4 + 2 * slot, slot)
+        self.given.add(slot)
         self.avail_idx = (self.avail_idx + 1) & 0xffff
-        self.put('H', self.avail + 2, self.avail_idx)
+        self.front.words[(self.avail + 2) // 2] = self.avail_idx
 
     def wake(self):
         os.eventfd_write(self.kick, 1)
 
+    def device_idx(self):
+        """How far the device has got"""
+        return self.front.words[(self.used + 2) // 2]
+
     def take(self):
-        """The next used buffer: its bytes; None: there is none"""
-        if self.get('H', self.used + 2) == self.used_idx:
+        """The next used buffer, which comes back once: its bytes; None: there
+        is none"""
+        if self.device_idx() == self.used_idx:
             return None
         at = self.used + 4 + 8 * (self.used_idx % SIZE)
         slot, length = self.get('I', at), self.get('I', at + 4)
         self.used_idx = (self.used_idx + 1) & 0xffff
+        self.given.remove(slot)
         at = self.bufs + slot * BUF_LEN
         return bytes(self.front.mem[at:at + length])
 
@@ -127,14 +143,13 @@ class Frontend:
     """One connection."""
 
     def __init__(self, path=None, sock=None, n_rings=2):
-        if sock is None:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(DEADLINE)
-            sock.connect(str(path))
+        sock = sock or connect(path)
         sock.settimeout(DEADLINE)
         self.sock = sock
         self.fd = memfd()
         self.mem = mmap.mmap(self.fd, MEM_LEN)
+        # For what the device reads meanwhile: a word is written at once.
+        self.words = memoryview(self.mem).cast('H')
         self.rings = [Ring(self, i) for i in range(n_rings)]
         self.features = 0
         self.log_used = False   # writes to used rings are to be logged
@@ -145,6 +160,13 @@ class Frontend:
     def __exit__(self, *args):
         self.close()
 
+    def reconnect(self, path):
+        """To the next server, which gets the memory as it is; rings are to be
+        started"""
+        self.sock.close()
+        self.sock = connect(path)
+        self.negotiate(self.features & ~F_PROTOCOL).share()
+
     def close(self):
         if self.sock is None:
             return
@@ -152,6 +174,7 @@ class Frontend:
         self.sock = None
         for ring in self.rings:
             ring.close()
+        self.words.release()
         self.mem.close()
         os.close(self.fd)
 
