@@ -14,8 +14,10 @@ import time
 import pytest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TREE / 'tests' / 'guest'))
-from machine import Agent  # noqa: E402  pylint: disable=wrong-import-position
+sys.path[:0] = [str(TREE / 'tests' / 'guest'), str(TREE / 'tests' / 'qemu')]
+# pylint: disable=wrong-import-position
+from machine import Agent  # noqa: E402
+from qemu import Qmp  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get('BACKPLANE_BUILD', TREE / 'build'))
 PROGRAM = os.environ.get('BACKPLANE', str(BUILD / 'backplane'))
@@ -53,14 +55,20 @@ class Server:
 
 class Guest:
     """One QEMU with one NIC; netdev is what comes after -netdev, device what
-    comes after -device but for netdev= and mac=."""
+    comes after -device but for netdev= and mac=.
+
+    With `incoming`, a URI, it is the destination of a migration of the guest
+    of this number.
+    """
 
     def __init__(self, directory, number, netdev, device='virtio-net-pci',
-                 n_cpus=1):
+                 n_cpus=1, incoming=None):
         self.number = number
         self.address = f'10.0.0.{number}'
-        self.console_path = directory / f'console{number}'
-        agent_path = directory / f'agent{number}'
+        name = f'{number}{"-incoming" if incoming else ""}'
+        self.console_path = directory / f'console{name}'
+        agent_path = directory / f'agent{name}'
+        self.qmp_path = directory / f'qmp{name}'
         mac = f'52:54:00:00:00:{number:02x}'
         chardev = []
         if netdev.startswith('vhost-user,'):
@@ -80,7 +88,8 @@ class Guest:
              '-kernel', GUEST / 'vmlinuz', '-initrd', GUEST / 'initrd',
              '-append', 'console=ttyS0 quiet panic=-1 '
              f'backplane.net={mac}={self.address}/24,fd00::{number}/64',
-             '-no-reboot',
+             '-no-reboot', '-qmp', f'unix:{self.qmp_path},server=on,wait=off',
+             *(['-incoming', incoming] if incoming else []),
              '-serial', f'file:{self.console_path}',
              '-serial', f'unix:{agent_path},server=on,wait=off',
              *chardev, '-netdev', netdev + ',id=n',
@@ -94,13 +103,34 @@ class Guest:
         self.agent = Agent(str(agent_path))
 
     def wait(self):
-        self.agent.wait_ready(BOOT_SECONDS)
+        try:
+            self.agent.wait_ready(BOOT_SECONDS)
+        except (OSError, EOFError) as e:
+            raise EOFError(f'guest {self.number} has gone: '
+                           f'{self.process.wait()}: ' +
+                           self.console_path.read_text()) from e
 
     def check(self, command, seconds=60):
         """The output of a shell command that has to succeed"""
         status, out, err = self.agent.exec(('sh', '-c', command), seconds)
         assert status == 0, f'{command}: status {status}: {out}{err}'
         return out
+
+    def start(self, command):
+        """Start a shell command; its output is not waited for"""
+        self.check(f'({command}) </dev/null >/dev/null 2>&1 &')
+
+    def migrate(self, uri, seconds=120):
+        """The guest moves to whoever listens at uri; what QEMU says of it"""
+        qmp = Qmp(str(self.qmp_path))
+        qmp.call('migrate', uri=uri)
+        end = time.monotonic() + seconds
+        while True:
+            info = qmp.call('query-migrate')
+            if info['status'] in ('completed', 'failed', 'cancelled'):
+                return info
+            assert time.monotonic() < end, info
+            time.sleep(0.1)
 
     def close(self):
         self.agent.close()

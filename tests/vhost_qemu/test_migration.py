@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live migration of a QEMU guest between two ports of one server.
+
+    guest 1 -- QEMU -- s1 --+
+    guest 2 -- QEMU -- s2 --+ switch
+       |  migrates          |
+       +->  -- QEMU -- s3 --+
+"""
+import pytest
+
+from conftest import Guest
+
+PORTS = ['vhost-user:DIR/s1', 'vhost-user:DIR/s2', 'vhost-user:DIR/s3']
+NETDEV = 'vhost-user,path=DIR/s'
+
+
+def send_until_told(guest, to, port):
+    """Half a MiB again and again, as long as there is no /tmp/stop"""
+    guest.check('head -c 512k /dev/urandom >/tmp/piece')
+    guest.start('n=0; { while [ ! -e /tmp/stop ]; do cat /tmp/piece; '
+                f'n=$((n + 1)); sleep 0.1; done; echo $n >/tmp/n; }} | '
+                f'nc {to} {port}; touch /tmp/sent')
+
+
+def sent(guest):
+    """The checksum of all that has been sent, and how many pieces"""
+    guest.check('touch /tmp/stop; until [ -e /tmp/sent ]; do sleep 0.2; done',
+                120)
+    n = int(guest.check('cat /tmp/n'))
+    return n, guest.check(f'for i in $(seq {n}); do cat /tmp/piece; done | '
+                          'md5sum')
+
+
+@pytest.mark.parametrize('device', [
+    'virtio-net-pci',
+    'virtio-net-pci,packed=on',
+    'virtio-net-pci,mrg_rxbuf=off,event_idx=off,guest_announce=off'],
+    ids=['split', 'packed', 'no-announce'])
+def test_under_traffic(lab, directory, device):
+    """TCP goes on, and every byte is right"""
+    server, (a, b) = lab(PORTS, NETDEV + '1', (NETDEV + '2', device))
+    incoming = f'unix:{directory}/migration'
+    target = Guest(directory, 2, (NETDEV + '3').replace('DIR', str(directory)),
+                   device, incoming=incoming)
+    try:
+        for guest in a, b:
+            # Without an end of its own to tell, which would be the end.
+            guest.start('mkfifo /tmp/f; nc -l -p 7 <>/tmp/f | md5sum >/tmp/got;'
+                        ' touch /tmp/received')
+        send_until_told(a, b.address, 7)
+        send_until_told(b, a.address, 7)
+        b.check('sleep 2')
+        info = b.migrate(incoming)
+        assert info['status'] == 'completed', info
+        print(f'{info["total-time"]} ms, of them down {info["downtime"]} ms, '
+              f'{info["ram"]["dirty-sync-count"]} rounds, '
+              f'{info["ram"]["transferred"] >> 20} MiB')
+        b.close()
+        target.wait()
+        target.check('sleep 2')
+        for sender, receiver in (a, target), (target, a):
+            n, checksum = sent(sender)
+            assert n > 3
+            assert receiver.check('until [ -e /tmp/received ]; do sleep 0.2; '
+                                  'done; cat /tmp/got') == checksum
+        # Where it is now has been learnt.
+        a.check(f'ping -c 5 -i 0.2 {b.address}')
+    finally:
+        target.close()
+    server.stop()
