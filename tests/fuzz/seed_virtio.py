@@ -109,7 +109,7 @@ def vhost_user():
 
     uva = 0x7f0000000000
     start = piece(0, 3) + piece(0, 1) + piece(0, 2, u64(1 << 32 | 1 << 30))
-    start += piece(0, 15) + piece(0, 16, u64(0x1a01d))
+    start += piece(0, 15) + piece(0, 16, u64(0x1a01f))
     mem = piece(1, 37, bytes(8) + struct.pack('<QQQQ', 0, 0x40000, uva, 0))
     table = piece(1, 5, struct.pack('<IIQQQQ', 1, 0, 0, 0x40000, uva, 0))
     ring = b''
@@ -126,6 +126,15 @@ def vhost_user():
     rest += piece(0, 11, struct.pack('<II', 0, 0)) + piece(0, 34)
     save('vhost_user', 'slots', start + mem + ring + rest)
     save('vhost_user', 'table', start + table + ring + rest)
+    # Migrated: the log, what is to be logged, an eventfd, and all of it anew.
+    log = piece(1, 6, struct.pack('<QQ', 16, 0x30000)) + piece(2, 7)
+    log += piece(0, 2, u64(1 << 32 | 1 << 30 | 1 << 26))
+    for i in (0, 1):
+        at = uva + 0x3000 * i
+        log += piece(32, 9, struct.pack('<IIQQQQ', i, 1, at, at + 0x1000,
+                                        at + 0x2000, 0x1000 + 0x3000 * i))
+    save('vhost_user', 'log', start + mem + log + ring + log + rest)
+    save('vhost_user', 'log_first', start + mem + ring + log + rest)
     save('vhost_user', 'truncated', start + piece(
         17, 37, bytes(8) + struct.pack('<QQQQ', 0, 0x40000, uva, 0)) + ring)
     save('vhost_user', 'many', piece(5, 5, bytes(40)) + piece(6, 12, u64(0)))

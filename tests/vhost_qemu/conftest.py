@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian guests in QEMU (TCG: no KVM is needed), whose NICs are ports of one
 `backplane serve`."""
+import mmap
 import os
 import pathlib
 import re
@@ -58,7 +59,7 @@ class Guest:
     comes after -device but for netdev= and mac=.
 
     With `incoming`, a URI, it is the destination of a migration of the guest
-    of this number.
+    of this number, which stands still there until cont().
     """
 
     def __init__(self, directory, number, netdev, device='virtio-net-pci',
@@ -89,7 +90,7 @@ class Guest:
              '-append', 'console=ttyS0 quiet panic=-1 '
              f'backplane.net={mac}={self.address}/24,fd00::{number}/64',
              '-no-reboot', '-qmp', f'unix:{self.qmp_path},server=on,wait=off',
-             *(['-incoming', incoming] if incoming else []),
+             *(['-incoming', incoming, '-S'] if incoming else []),
              '-serial', f'file:{self.console_path}',
              '-serial', f'unix:{agent_path},server=on,wait=off',
              *chardev, '-netdev', netdev + ',id=n',
@@ -131,6 +132,17 @@ class Guest:
                 return info
             assert time.monotonic() < end, info
             time.sleep(0.1)
+
+    def cont(self):
+        Qmp(str(self.qmp_path)).call('cont')
+
+    def memory(self):
+        """The guest's memory, to be read"""
+        fds = pathlib.Path(f'/proc/{self.process.pid}/fd')
+        path = next(fd for fd in fds.iterdir()
+                    if 'memfd:memory-backend-memfd' in os.readlink(fd))
+        with open(path, 'rb') as f:
+            return mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)
 
     def close(self):
         self.agent.close()
