@@ -342,6 +342,22 @@ def test_slots_are_counted(front):
                                                             0x10000000))
 
 
+def test_region_added_by_each_queue_pair(server, front):
+    """As QEMU 7.2 does; it goes when the last one has removed it"""
+    one = bytes(8) + region()
+    for _ in range(N_QUEUES // 2):
+        assert front.ack(vhu.ADD_MEM_REG, one, [front.fd])
+    assert not front.ack(vhu.ADD_MEM_REG, one, [front.fd])
+    other = bytes(8) + region(length=vhu.MEM_LEN // 2, offset=4096)
+    assert not front.ack(vhu.ADD_MEM_REG, other, [front.fd])
+    assert server.maps() == 1
+    for _ in range(N_QUEUES // 2):
+        assert server.maps() == 1
+        assert front.ack(vhu.REM_MEM_REG, one)
+    assert not server.maps()
+    assert not front.ack(vhu.REM_MEM_REG, one)
+
+
 # ---- frames ----
 
 def test_frames_both_ways(pair):

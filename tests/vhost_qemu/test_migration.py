@@ -37,16 +37,16 @@ def different_pages(a, b):
 
 
 @pytest.mark.parametrize('device', [
-    'virtio-net-pci',
+    'virtio-net-pci,mq=on',
     'virtio-net-pci,packed=on,mrg_rxbuf=off',
     'virtio-net-pci,mrg_rxbuf=off,event_idx=off,guest_announce=off'],
     ids=['split', 'packed', 'no-announce'])
 def test_under_traffic(lab, directory, device):
     """TCP goes on, and every byte is right"""
-    server, (a, b) = lab(PORTS, NETDEV + '1', (NETDEV + '2', device))
+    server, (a, b) = lab(PORTS, NETDEV + '1', (NETDEV + '2,queues=2', device))
     incoming = f'unix:{directory}/migration'
-    target = Guest(directory, 2, (NETDEV + '3').replace('DIR', str(directory)),
-                   device, incoming=incoming)
+    target = Guest(directory, 2, f'{NETDEV}3,queues=2'.replace(
+        'DIR', str(directory)), device, incoming=incoming)
     try:
         for guest in a, b:
             # Without an end of its own to tell, which would be the end.
