@@ -160,7 +160,8 @@ def directory():
 
 @pytest.fixture
 def lab(directory):
-    """lab(ports, (netdev, device)...) -> server and running guests"""
+    """lab(ports, (netdev, device, n_cpus)...) -> server and running guests;
+    or less of each NIC, down to netdev alone"""
     made = []
 
     def make(ports, *nics):
@@ -168,10 +169,9 @@ def lab(directory):
         made.append(server.process)
         guests = []
         for i, nic in enumerate(nics, 1):
-            netdev, device = nic if isinstance(nic, tuple) else \
-                (nic, 'virtio-net-pci')
+            netdev, *rest = nic if isinstance(nic, tuple) else (nic,)
             guests.append(Guest(directory, i, netdev.replace(
-                'DIR', str(directory)), device))
+                'DIR', str(directory)), *rest))
             made.append(guests[-1])
         for guest in guests:
             guest.wait()

@@ -69,6 +69,20 @@ def test_packed_rings(lab):
     server.stop()
 
 
+def test_queue_pairs(lab):
+    """One for each of a guest's processors"""
+    server, guests = lab(
+        ['vhost-user:DIR/s1,queues=2', 'vhost-user:DIR/s2,queues=4'],
+        (NETDEV + '1,queues=2', 'virtio-net-pci,mq=on', 2),
+        (NETDEV + '2,queues=2', 'virtio-net-pci,mq=on,packed=on', 2))
+    for guest in guests:
+        n = guest.check('ls -d /sys/class/net/eth0/queues/*')
+        assert n.split() == [f'/sys/class/net/eth0/queues/{q}' for q in
+                             ('rx-0', 'rx-1', 'tx-0', 'tx-1')]
+    print(exchange(guests, 2))
+    server.stop()
+
+
 def test_server_killed_and_started_again(lab, directory):
     """QEMU reconnects, and the guests go on"""
     from conftest import Server
