@@ -150,6 +150,31 @@ class Guest:
         self.process.wait()
 
 
+def exchange_until_told(a, b):
+    """Half a MiB again and again, both ways by TCP, until check_exchange()"""
+    for guest in a, b:
+        guest.check('head -c 512k /dev/urandom >/tmp/piece; mkfifo /tmp/f')
+        # Its input has no end: that would be the end.
+        guest.start('nc -l -p 7 <>/tmp/f | md5sum >/tmp/got; '
+                    'touch /tmp/received')
+    for guest, to in (a, b), (b, a):
+        guest.start('n=0; { while [ ! -e /tmp/stop ]; do cat /tmp/piece; '
+                    'n=$((n + 1)); sleep 0.1; done; echo $n >/tmp/n; } | '
+                    f'nc {to.address} 7; touch /tmp/sent')
+
+
+def check_exchange(a, b):
+    """It ends; every byte has arrived"""
+    for sender, receiver in (a, b), (b, a):
+        sender.check('touch /tmp/stop; until [ -e /tmp/sent ]; do sleep 0.2; '
+                     'done', 120)
+        n = int(sender.check('cat /tmp/n'))
+        assert n > 3
+        receiver.check('until [ -e /tmp/received ]; do sleep 0.2; done')
+        assert receiver.check('cat /tmp/got') == sender.check(
+            f'for i in $(seq {n}); do cat /tmp/piece; done | md5sum')
+
+
 @pytest.fixture
 def directory():
     if not QEMU or not (GUEST / 'initrd').exists():

@@ -8,27 +8,10 @@
 """
 import pytest
 
-from conftest import Guest
+from conftest import Guest, check_exchange, exchange_until_told
 
 PORTS = ['vhost-user:DIR/s1', 'vhost-user:DIR/s2', 'vhost-user:DIR/s3']
 NETDEV = 'vhost-user,path=DIR/s'
-
-
-def send_until_told(guest, to, port):
-    """Half a MiB again and again, as long as there is no /tmp/stop"""
-    guest.check('head -c 512k /dev/urandom >/tmp/piece')
-    guest.start('n=0; { while [ ! -e /tmp/stop ]; do cat /tmp/piece; '
-                f'n=$((n + 1)); sleep 0.1; done; echo $n >/tmp/n; }} | '
-                f'nc {to} {port}; touch /tmp/sent')
-
-
-def sent(guest):
-    """The checksum of all that has been sent, and how many pieces"""
-    guest.check('touch /tmp/stop; until [ -e /tmp/sent ]; do sleep 0.2; done',
-                120)
-    n = int(guest.check('cat /tmp/n'))
-    return n, guest.check(f'for i in $(seq {n}); do cat /tmp/piece; done | '
-                          'md5sum')
 
 
 def different_pages(a, b):
@@ -48,12 +31,7 @@ def test_under_traffic(lab, directory, device):
     target = Guest(directory, 2, f'{NETDEV}3,queues=2'.replace(
         'DIR', str(directory)), device, incoming=incoming)
     try:
-        for guest in a, b:
-            # Without an end of its own to tell, which would be the end.
-            guest.start('mkfifo /tmp/f; nc -l -p 7 <>/tmp/f | md5sum >/tmp/got;'
-                        ' touch /tmp/received')
-        send_until_told(a, b.address, 7)
-        send_until_told(b, a.address, 7)
+        exchange_until_told(a, b)
         b.check('sleep 2')
         info = b.migrate(incoming)
         assert info['status'] == 'completed', info
@@ -67,11 +45,7 @@ def test_under_traffic(lab, directory, device):
         target.cont()
         target.wait()
         target.check('sleep 2')
-        for sender, receiver in (a, target), (target, a):
-            n, checksum = sent(sender)
-            assert n > 3
-            assert receiver.check('until [ -e /tmp/received ]; do sleep 0.2; '
-                                  'done; cat /tmp/got') == checksum
+        check_exchange(a, target)
         # Where it is now has been learnt.
         a.check(f'ping -c 5 -i 0.2 {b.address}')
     finally:
