@@ -23,7 +23,7 @@ static int add(struct vhost_user *vu, const struct vu_region *region, int fd)
 			    DMA_READ | DMA_WRITE, fd, region->offset);
 	if (ret < 0)
 		return ret;
-	vu->regions[vu->n_regions++] = (struct vu_slot){ *region, 1 };
+	vu->regions[vu->n_regions++] = *region;
 	return 0;
 }
 
@@ -47,30 +47,27 @@ int vu_memory_set(struct vhost_user *vu, const struct vu_mem_table *table)
 	return ret;
 }
 
-/* The slot at the region's addresses, or NULL. */
-static struct vu_slot *find(struct vhost_user *vu,
-			    const struct vu_region *region)
+/* Its number, or n_regions: there is none like it. */
+static unsigned int find(const struct vhost_user *vu,
+			 const struct vu_region *region)
 {
-	for (unsigned int i = 0; i < vu->n_regions; i++) {
-		const struct vu_region *r = &vu->regions[i].region;
+	unsigned int i;
 
-		if (r->gpa == region->gpa && r->len == region->len &&
-		    r->uva == region->uva)
-			return &vu->regions[i];
-	}
-	return NULL;
+	for (i = 0; i < vu->n_regions; i++)
+		if (vu->regions[i].gpa == region->gpa &&
+		    vu->regions[i].len == region->len &&
+		    vu->regions[i].uva == region->uva)
+			break;
+	return i;
 }
 
+/* QEMU before 8.0 adds and removes each region once for every queue pair. */
 int vu_memory_add(struct vhost_user *vu, const struct vu_region *region)
 {
-	struct vu_slot *slot = find(vu, region);
 	int ret;
 
-	if (slot && slot->region.offset == region->offset &&
-	    slot->n_added < vu->net.n_pairs) {
-		slot->n_added++;
+	if (find(vu, region) < vu->n_regions)
 		return 0;
-	}
 	virtio_net_pause(&vu->net);
 	ret = add(vu, region, vu->conn.fds[0]);
 	virtio_net_resume(&vu->net);
@@ -79,32 +76,27 @@ int vu_memory_add(struct vhost_user *vu, const struct vu_region *region)
 
 int vu_memory_remove(struct vhost_user *vu, const struct vu_region *region)
 {
-	struct vu_slot *slot = find(vu, region);
+	unsigned int i = find(vu, region);
 	int64_t ret;
 
-	if (!slot)
-		return -ENOENT;
-	if (slot->n_added > 1) {
-		slot->n_added--;
+	if (i == vu->n_regions)
 		return 0;
-	}
 	virtio_net_pause(&vu->net);
 	ret = dma_space_unmap(vu->dma, region->gpa, region->len);
 	virtio_net_resume(&vu->net);
 	if (ret < 0)
 		return (int)ret;
-	*slot = vu->regions[--vu->n_regions];
+	vu->regions[i] = vu->regions[--vu->n_regions];
 	return 0;
 }
 
 bool vu_memory_gpa(const struct vhost_user *vu, uint64_t uva, uint64_t *gpa)
 {
 	for (unsigned int i = 0; i < vu->n_regions; i++) {
-		const struct vu_region *r = &vu->regions[i].region;
-		uint64_t off = uva - r->uva;
+		uint64_t off = uva - vu->regions[i].uva;
 
-		if (off < r->len) {
-			*gpa = r->gpa + off;
+		if (off < vu->regions[i].len) {
+			*gpa = vu->regions[i].gpa + off;
 			return true;
 		}
 	}

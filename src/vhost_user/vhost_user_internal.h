@@ -29,12 +29,6 @@ struct vu_queue {
 	int err_fd;		/* -1: none */
 };
 
-/* A region of the guest's memory. */
-struct vu_slot {
-	struct vu_region region; /* as the front-end gave it */
-	unsigned int n_added;	/* how often */
-};
-
 struct vhost_user {
 	struct virtio_net net;
 	struct worker *worker;
@@ -51,7 +45,7 @@ struct vhost_user {
 	struct poller memory_check; /* of the memory, and of the log */
 	struct dma_space *dma;
 	unsigned int n_regions;	/* of the guest's memory */
-	struct vu_slot regions[VU_SLOTS_MAX];
+	struct vu_region regions[VU_SLOTS_MAX];
 	uint64_t features;	/* as in SET_FEATURES */
 	uint64_t protocol;	/* as in SET_PROTOCOL_FEATURES */
 	uint8_t status;		/* as in SET_STATUS */
@@ -81,13 +75,11 @@ uint64_t vu_offered(const struct vhost_user *vu);
 int must_check vu_memory_set(struct vhost_user *vu,
 			     const struct vu_mem_table *table);
 
-/** vu_memory_add() - one more region, with the message's only descriptor.  Each
- * queue pair may add it once: QEMU 7.2 has a table for each. */
+/** vu_memory_add() - one more region, with the message's only descriptor */
 int must_check vu_memory_add(struct vhost_user *vu,
 			     const struct vu_region *region);
 
-/** vu_memory_remove() - the region at these addresses goes, once it has been
- * removed as often as added */
+/** vu_memory_remove() - the region at these addresses goes */
 int must_check vu_memory_remove(struct vhost_user *vu,
 				const struct vu_region *region);
 

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live migration of a QEMU guest between two ports of one server.
 
-    guest 1 -- QEMU -- s1 --+
-    guest 2 -- QEMU -- s2 --+ switch
+    guest 1 -- QEMU -- v1 --+
+    guest 2 -- QEMU -- v2 --+ switch
        |  migrates          |
-       +->  -- QEMU -- s3 --+
+       +->  -- QEMU -- v3 --+
 """
+import contextlib
+
 import pytest
 
-from conftest import Guest, check_exchange, exchange_until_told
+import tcp
+from qemu import DEBIAN_QEMU, Qemu, Server, vhost_nic
 
-PORTS = ['vhost-user:DIR/s1', 'vhost-user:DIR/s2', 'vhost-user:DIR/s3']
-NETDEV = 'vhost-user,path=DIR/s'
+ADDRESSES = '10.0.0.1', '10.0.0.2'
 
 
 def different_pages(a, b):
@@ -19,35 +21,43 @@ def different_pages(a, b):
             if a[i:i + 4096] != b[i:i + 4096]]
 
 
-@pytest.mark.parametrize('device', [
-    'virtio-net-pci,mq=on',
-    'virtio-net-pci,packed=on,mrg_rxbuf=off',
-    'virtio-net-pci,mrg_rxbuf=off,event_idx=off,guest_announce=off'],
+# Without mergeable buffers, nobody but the server writes to many of them.
+@pytest.mark.parametrize('nic', [
+    {'queues': 2, 'mq': True},
+    {'packed': True, 'mrg_rxbuf': False},
+    {'mrg_rxbuf': False, 'event_idx': False, 'guest_announce': False}],
     ids=['split', 'packed', 'no-announce'])
-def test_under_traffic(lab, directory, device):
+def test_under_traffic(tmp_path, nic):
     """TCP goes on, and every byte is right"""
-    server, (a, b) = lab(PORTS, NETDEV + '1', (NETDEV + '2,queues=2', device))
-    incoming = f'unix:{directory}/migration'
-    target = Guest(directory, 2, f'{NETDEV}3,queues=2'.replace(
-        'DIR', str(directory)), device, incoming=incoming)
-    try:
-        exchange_until_told(a, b)
+    incoming = f'unix:{tmp_path}/migration'
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(
+            ports=[f'vhost-user:DIR/v{n}' for n in (1, 2, 3)]))
+
+        def start(number, port, extra=(), **properties):
+            mac = f'52:54:00:00:00:{number:02x}'
+            return stack.enter_context(Qemu(
+                vhost_nic(server.path(f'v{port}'), mac=mac, **properties),
+                program=DEBIAN_QEMU, extra=['-cpu', 'max', *extra],
+                append=[f'backplane.net={mac}={ADDRESSES[number - 1]}/24']))
+
+        a, b = start(1, 1), start(2, 2, **nic)
+        # It stands still until it is told to go on.
+        target = start(2, 3, ['-incoming', incoming, '-S'], **nic)
+        for guest in a, b:
+            guest.wait_agent()
+        tcp.start(a, b, ADDRESSES)
         b.check('sleep 2')
         info = b.migrate(incoming)
-        assert info['status'] == 'completed', info
         print(f'{info["total-time"]} ms, of them down {info["downtime"]} ms, '
               f'{info["ram"]["dirty-sync-count"]} rounds, '
               f'{info["ram"]["transferred"] >> 20} MiB')
-        # What the server has written went along, to the last page.  (Without
-        # mergeable buffers, nobody else writes to many of them.)
+        # What the server has written went along, to the last page.
         assert not different_pages(b.memory(), target.memory())
-        b.close()
-        target.cont()
-        target.wait()
+        b.kill()
+        target.qmp().call('cont')
+        target.wait_agent()
         target.check('sleep 2')
-        check_exchange(a, target)
+        tcp.finish(a, target)
         # Where it is now has been learnt.
-        a.check(f'ping -c 5 -i 0.2 {b.address}')
-    finally:
-        target.close()
-    server.stop()
+        a.check(f'ping -c 5 -i 0.2 {ADDRESSES[1]}')
