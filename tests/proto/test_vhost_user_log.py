@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The log of written pages, as for a live migration: what is marked, and the
 messages about it with everything that may be wrong in them (T14, T18)."""
+import itertools
 import mmap
 import os
 import select
@@ -16,6 +17,9 @@ from vhu_server import (MAC_A, MAC_B, disconnected, frame, pair, server,
 PAGE = 4096
 LOG_LEN = (vhu.GPA + vhu.MEM_LEN) // PAGE // 8
 N_PAGES = vhu.MEM_LEN // PAGE
+
+# No frame is like the one that was in its buffer before.
+numbers = itertools.count()
 
 
 class Log:
@@ -77,7 +81,8 @@ def exchange(a, b, n=12):
     before = b.mem[:]
     b.rings[1].wake()
     for i in range(n):
-        a.send_frame(frame(MAC_B, MAC_A, 1400, os.urandom(1)))
+        a.send_frame(frame(MAC_B, MAC_A, 1400,
+                           struct.pack('<I', next(numbers))))
     for i in range(n):
         assert a.frame()
         a.offer(1)
@@ -181,6 +186,7 @@ def test_log_truncated(server, pair):
         switch(b, True)
         os.ftruncate(log.fd, 0)
         a.send_frame(frame(MAC_B, MAC_A))
+        server.wait(lambda: 'truncated' in server.log())
         assert disconnected(b)
     assert a.alive()
 
