@@ -426,8 +426,8 @@ void dma_logged(struct dma_space *space, uint64_t iova, uint64_t len)
 		space->log_changed = true;
 	} else if (!space->said_log_short) {
 		space->said_log_short = true;
-		log_warn("%s: the log of written pages does not reach to %#llx: its guest cannot be migrated",
-			 space->name, (unsigned long long)iova);
+		log_limited(LOG_WARN, "%s: the log of written pages does not reach to %#llx: its guest cannot be migrated",
+			    space->name, (unsigned long long)iova);
 	}
 }
 
