@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What guest_code_asm.S has to know, as the assembler knows no enum; asserted in
- * guest_code.c.
+ * What guest_code_asm.S has to know, as the assembler knows no enum; asserted
+ * in guest_code.c.
  */
 #ifndef HOST_GUEST_NUMBERS_H
 #define HOST_GUEST_NUMBERS_H
