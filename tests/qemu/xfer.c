@@ -9,8 +9,8 @@
  *	xfer dhcp-check DEVICE
  *
  * `talk` has BYTES over TCP both ways at once and DATAGRAMS of up to LONGEST
- * bytes over UDP, which `serve` sends back; both check what they get.  Each byte
- * depends on where it is, so none can be lost, moved or repeated unseen.
+ * bytes over UDP, which `serve` sends back; both check what they get.  Each
+ * byte depends on where it is, so none can be lost, moved or repeated unseen.
  * `dhcp-send` has the kernel send to the ports of DHCP clients, as a server or
  * relay does; `dhcp-check` is such a client: with a raw socket, and believing
  * in checksums.
@@ -294,7 +294,8 @@ static unsigned int send_missing(int sock, const struct burst *burst)
 	return n;
 }
 
-/* Until the burst, which has been sent, is back; returns what was sent again. */
+/* Until the burst, which has been sent, is back; returns how many datagrams were
+ * sent again. */
 static unsigned int await_burst(int sock, struct burst *burst)
 {
 	unsigned int resent = 0;
