@@ -2,6 +2,7 @@
 """Open vSwitch with DPDK, as a peer to measure beside."""
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -45,6 +46,14 @@ class Ovs:
     @staticmethod
     def missing():
         return '' if os.path.exists(VSWITCHD) else 'openvswitch-switch-dpdk'
+
+    def busy_cycles(self, _):
+        """Of all frames so far"""
+        stats = subprocess.run(
+            ['ovs-appctl', '-t', str(next(self.dir.glob('*switchd*.ctl'))),
+             'dpif-netdev/pmd-stats-show'], env=self.env, check=True,
+            capture_output=True, text=True).stdout
+        return int(re.search(r'processing cycles: (\d+)', stats)[1])
 
     def run(self, *command):
         subprocess.run(command, env=self.env, check=True,

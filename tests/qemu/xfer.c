@@ -294,8 +294,8 @@ static unsigned int send_missing(int sock, const struct burst *burst)
 	return n;
 }
 
-/* Until the burst, which has been sent, is back; returns how many datagrams were
- * sent again. */
+/* Until the burst, which has been sent, is back.  Returns what was sent
+ * again. */
 static unsigned int await_burst(int sock, struct burst *burst)
 {
 	unsigned int resent = 0;
