@@ -375,5 +375,5 @@ class Server:
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         if not exception[0]:
-            assert status == 0, log
+            assert status == 0, f'status {status}: {log}'
             assert 'Sanitizer' not in log and 'runtime error' not in log, log
