@@ -73,6 +73,13 @@ static uint32_t config(unsigned int off, unsigned int len)
 	return fn->ops->config_read(fn, off, len);
 }
 
+static void config_out(unsigned int off, unsigned int len, uint32_t val)
+{
+	struct pci_function *fn = host.root.fn[DEVFN];
+
+	fn->ops->config_write(fn, off, len, val);
+}
+
 static int setup(void **state)
 {
 	struct block_config block = { .path = image_path, .format = "raw" };
@@ -139,7 +146,7 @@ static uint8_t *at(uint64_t gpa)
 	return vm_memory_at(&mem, gpa, 1);
 }
 
-static void start_modern(void)
+static void negotiate(void)
 {
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3);
@@ -149,13 +156,24 @@ static void start_modern(void)
 	out(VIRTIO_PCI_COMMON_GF, 4, features0);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3 | 8);
 	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), 3 | 8);
+}
+
+static void set_up_queue(void)
+{
 	queue_size = 8;
 	used_gpa = USED;
 	out(VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
 	out(VIRTIO_PCI_COMMON_Q_SIZE, 2, queue_size);
 	out(VIRTIO_PCI_COMMON_Q_DESCLO, 4, DESC);
 	out(VIRTIO_PCI_COMMON_Q_AVAILLO, 4, AVAIL);
+	/* On a bus of 32 bits that is two writes. */
 	out(VIRTIO_PCI_COMMON_Q_USEDLO, 8, USED);
+}
+
+static void start_modern(void)
+{
+	negotiate();
+	set_up_queue();
 	out(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
 }
@@ -460,9 +478,103 @@ static void test_selectors(void **state)
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
 	out(VIRTIO_PCI_COMMON_Q_MSIX, 2, 2);
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
-	/* Sizes that are larger than offered are not taken. */
-	out(VIRTIO_PCI_COMMON_Q_SIZE, 2, 0xffff);
-	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_SIZE, 2), LEGACY_QUEUE);
+}
+
+/* T9: no power of two, or more than there is. */
+static void test_sizes_that_cannot_be(void **state)
+{
+	static const uint16_t sizes[] = { 0, 3, 255, 512, 0x8000, 0xffff };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start_modern();
+		assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING | 8);
+		out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		negotiate();
+		set_up_queue();
+		out(VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
+		out(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+		out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
+		assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1),
+				 RUNNING | 8 | NEEDS_RESET);
+	}
+}
+
+/* Open the window in config space on something; where its data are. */
+static unsigned int window(unsigned int bar, uint32_t off, uint32_t len)
+{
+	unsigned int cap = config(PCI_CAPABILITY_LIST, 1);
+
+	while (config(cap, 1) != PCI_CAP_ID_VNDR ||
+	       config(cap + VIRTIO_PCI_CAP_CFG_TYPE, 1) !=
+	       VIRTIO_PCI_CAP_PCI_CFG) {
+		cap = config(cap + PCI_CAP_LIST_NEXT, 1);
+		assert_int_not_equal(cap, 0);
+	}
+	config_out(cap + VIRTIO_PCI_CAP_BAR, 1, bar);
+	config_out(cap + VIRTIO_PCI_CAP_OFFSET, 4, off);
+	config_out(cap + VIRTIO_PCI_CAP_LENGTH, 4, len);
+	return cap + sizeof(struct virtio_pci_cap);
+}
+
+/* 4.1.4.9: firmware reaches the registers without BARs. */
+static void test_window(void **state)
+{
+	static const uint32_t bad[][3] = {
+		{ 0, 0, 4 }, { 1, 0, 4 }, { 5, 0, 4 }, { 255, 0, 4 },
+		{ 4, 0x4000, 4 }, { 4, ~0u, 1 }, { 4, ~3u, 4 }, { 4, 2, 4 },
+		{ 4, 0, 0 }, { 4, 0, 3 }, { 4, 0, 8 }, { 4, 0, ~0u },
+	};
+	unsigned int data;
+
+	config_out(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	data = window(4, 0x2000, 4);
+	assert_int_equal(config(data, 4), IMAGE_SIZE / BLOCK_SECTOR);
+	data = window(4, VIRTIO_PCI_COMMON_STATUS, 1);
+	config_out(data, 1, 3);
+	assert_int_equal(config(data, 1), 3);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		data = window(bad[i][0], bad[i][1], bad[i][2]);
+		config_out(data, 4, 0);
+		assert_int_equal(config(data, 4), 0);
+	}
+	data = window(4, VIRTIO_PCI_COMMON_STATUS, 1);
+	assert_int_equal(config(data, 1), 3);
+}
+
+/* By the address 0, as drivers do that unload. */
+static void test_legacy_gives_a_queue_up(void **state)
+{
+	start_legacy();
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, 0);
+	assert_int_equal(legacy_in(VIRTIO_PCI_QUEUE_PFN, 4), 0);
+	submit(VIRTIO_BLK_T_FLUSH, 0, 0, false);
+	usleep(20000);		/* for the thread to do what it must not */
+	assert_int_equal(*at(STATUS), 0xee);
+	memset(at(avail_gpa()), 0, 4);
+	memset(at(used_gpa), 0, 4);
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, DESC >> 12);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	/* One that is in use does not move. */
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, 1);
+	assert_int_equal(legacy_in(VIRTIO_PCI_QUEUE_PFN, 4), DESC >> 12);
+}
+
+/* What the driver of one interface has settled, the other does not change. */
+static void test_interfaces_do_not_mix(void **state)
+{
+	start_legacy();
+	out(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+	out(VIRTIO_PCI_COMMON_GF, 4, VERSION_1);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_GF, 4), 0);
+	out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+
+	start_modern();
+	legacy_out(VIRTIO_PCI_GUEST_FEATURES, 4, ~0u);
+	legacy_out(VIRTIO_PCI_STATUS, 1, 128);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING | 8);
 }
 
 /* Pieces of no bytes, also where the status should be; no room for it. */
@@ -556,6 +668,10 @@ int main(void)
 		T(test_interrupt),
 		T(test_features),
 		T(test_selectors),
+		T(test_sizes_that_cannot_be),
+		T(test_window),
+		T(test_legacy_gives_a_queue_up),
+		T(test_interfaces_do_not_mix),
 		T(test_empty_pieces),
 		T(test_no_memory_there),
 		T(test_hostile_accesses),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * virtio over PCI as the driver sees it: BARs, the capabilities that say where
- * in them things are, and the common configuration (VIRTIO 1.2, 4.1).
+ * in them things are, the common configuration, and the legacy interface's
+ * registers (VIRTIO 1.2, 4.1).
  */
-#ifndef VNET_REGS_H
-#define VNET_REGS_H
+#ifndef VIRTIO_PCI_REGS_H
+#define VIRTIO_PCI_REGS_H
 
 #include <assert.h>
 #include <stddef.h>
@@ -12,31 +13,32 @@
 #include "base/byteorder.h"
 #include "base/util.h"
 
-enum vnet_bar {
-	VNET_BAR_REGS = 0,	/* everything but MSI-X */
-	VNET_BAR_MSIX = 1,
+enum virtio_pci_bar {
+	BAR_LEGACY = 0,		/* ports; of a transitional device */
+	BAR_MSIX = 1,
+	BAR_MODERN = 4,		/* everything else */
 };
 
-/* VNET_BAR_REGS: a page for each structure, so that a client can treat the
- * doorbells apart from the rest. */
+/* BAR_MODERN: a page for each structure, so that a host can treat the doorbells
+ * apart from the rest. */
 enum {
-	VNET_COMMON = 0x0000,
-	VNET_ISR = 0x1000,
-	VNET_DEVICE = 0x2000,
-	VNET_NOTIFY = 0x3000,
-	VNET_PART_SIZE = 0x1000,
-	VNET_REGS_SIZE = 0x4000,
+	PART_COMMON = 0x0000,
+	PART_ISR = 0x1000,
+	PART_DEVICE = 0x2000,
+	PART_NOTIFY = 0x3000,
+	PART_SIZE = 0x1000,
+	MODERN_SIZE = 0x4000,
 };
 
-/* VNET_BAR_MSIX. */
+/* BAR_MSIX. */
 enum {
-	VNET_MSIX_TABLE = 0x000,
-	VNET_MSIX_PBA = 0x800,
-	VNET_MSIX_SIZE = 0x1000,
+	MSIX_TABLE_OFF = 0x000,
+	MSIX_PBA_OFF = 0x800,
+	MSIX_SIZE = 0x1000,
 };
 
 /* A doorbell for each queue, one behind the other (4.1.4.4). */
-enum { VNET_NOTIFY_MULTIPLIER = 4 };
+enum { NOTIFY_MULTIPLIER = 4 };
 
 /* A vendor specific capability (4.1.4). */
 struct virtio_pci_cap {
@@ -65,11 +67,11 @@ struct virtio_pci_cfg_cap {
 static_assert(sizeof(struct virtio_pci_cfg_cap) == 20, "virtio_pci_cfg_cap");
 
 enum virtio_pci_cap_type {
-	VIRTIO_PCI_CAP_COMMON = 1,
-	VIRTIO_PCI_CAP_NOTIFY = 2,
-	VIRTIO_PCI_CAP_ISR = 3,
-	VIRTIO_PCI_CAP_DEVICE = 4,
-	VIRTIO_PCI_CAP_PCI_CFG = 5,
+	CAP_COMMON_CFG = 1,
+	CAP_NOTIFY_CFG = 2,
+	CAP_ISR_CFG = 3,
+	CAP_DEVICE_CFG = 4,
+	CAP_PCI_CFG = 5,
 };
 
 /* The common configuration (4.1.4.3).  Fields from queue_size on are those of
@@ -98,12 +100,32 @@ struct virtio_pci_common {
 static_assert(sizeof(struct virtio_pci_common) == 60, "virtio_pci_common");
 
 /* "No MSI-X vector", and the answer to one that there is not (4.1.5.1.2). */
-#define VIRTIO_NO_VECTOR 0xffffu
+#define NO_VECTOR 0xffffu
 
 /* Bits of the ISR status (4.1.4.5). */
-enum virtio_isr {
-	VIRTIO_ISR_QUEUE = 1,	/* buffers have been used */
-	VIRTIO_ISR_CONFIG = 2,	/* the configuration has changed */
+enum virtio_pci_isr {
+	ISR_QUEUE = 1,		/* buffers have been used */
+	ISR_CONFIG = 2,		/* the configuration has changed */
+};
+
+/* The legacy interface (4.1.4.10): offsets in BAR_LEGACY. */
+enum virtio_pci_legacy_reg {
+	LEGACY_DEVICE_FEATURES = 0,	/* 4 bytes */
+	LEGACY_DRIVER_FEATURES = 4,	/* 4 */
+	LEGACY_QUEUE_ADDRESS = 8,	/* 4: in units of LEGACY_ALIGN */
+	LEGACY_QUEUE_SIZE = 12,		/* 2, read only */
+	LEGACY_QUEUE_SELECT = 14,	/* 2 */
+	LEGACY_QUEUE_NOTIFY = 16,	/* 2 */
+	LEGACY_DEVICE_STATUS = 18,	/* 1 */
+	LEGACY_ISR_STATUS = 19,		/* 1, read only */
+	/* With MSI-X enabled; else the device's configuration is here. */
+	LEGACY_CONFIG_VECTOR = 20,	/* 2 */
+	LEGACY_QUEUE_VECTOR = 22,	/* 2 */
+
+	LEGACY_CONFIG = 20,		/* device configuration without MSI-X */
+	LEGACY_CONFIG_MSIX = 24,	/* and with it */
+	LEGACY_SIZE = 64,		/* of the BAR */
+	LEGACY_ALIGN = 4096,		/* of a queue, of its used ring (2.7.2) */
 };
 
 #endif
