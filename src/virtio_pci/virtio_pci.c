@@ -25,7 +25,8 @@ static struct virtio_pci *vp_of(struct pci_dev *pci)
 
 /* ---- interrupts ---- */
 
-void vpci_interrupt(struct virtio_pci *vp, enum virtio_pci_isr isr, uint16_t vector)
+void vpci_interrupt(struct virtio_pci *vp, enum virtio_pci_isr isr,
+		    uint16_t vector)
 {
 	if (pci_msix_enabled(&vp->pci)) {
 		if (vector != NO_VECTOR)

@@ -101,12 +101,13 @@ static void write_queue_vector(struct virtio_pci *vp, uint16_t vector)
 }
 
 void vpci_legacy_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-		  uint64_t val)
+		       uint64_t val)
 {
 	struct virtio_pci_state *s = vp->state;
 
+	/* The device configuration is for reading. */
 	if (off >= config_at(vp)) {
-		vpci_refuse(vp);	/* the device configuration is for reading */
+		vpci_refuse(vp);
 		return;
 	}
 	switch (off) {

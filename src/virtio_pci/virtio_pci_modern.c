@@ -245,9 +245,10 @@ static uint64_t bytes_of(const void *image, size_t size, uint64_t off,
 	return le64_load(bytes);
 }
 
-uint64_t vpci_config_bytes(struct virtio_pci *vp, uint64_t off, unsigned int len)
+uint64_t vpci_config_bytes(struct virtio_pci *vp, uint64_t off,
+			   unsigned int len)
 {
-	uint8_t image[VIRTIO_PCI_CONFIG_MAX];
+	_Alignas(uint64_t) uint8_t image[VIRTIO_PCI_CONFIG_MAX];
 
 	vp->params.ops->config(vp, image);
 	return bytes_of(image, vp->params.config_len, off, len);
@@ -274,7 +275,7 @@ uint64_t vpci_modern_read(struct virtio_pci *vp, uint64_t off, unsigned int len)
 }
 
 void vpci_modern_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-		  uint64_t val)
+		       uint64_t val)
 {
 	uint32_t at = off % PART_SIZE;
 

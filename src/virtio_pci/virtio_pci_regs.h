@@ -125,7 +125,8 @@ enum virtio_pci_legacy_reg {
 	LEGACY_CONFIG = 20,		/* device configuration without MSI-X */
 	LEGACY_CONFIG_MSIX = 24,	/* and with it */
 	LEGACY_SIZE = 64,		/* of the BAR */
-	LEGACY_ALIGN = 4096,		/* of a queue, of its used ring (2.7.2) */
+	LEGACY_ALIGN = 4096,		/* of a queue, and of its used ring
+					 * (2.7.2) */
 };
 
 #endif

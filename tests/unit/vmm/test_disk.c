@@ -219,13 +219,15 @@ static void descriptor(unsigned int i, uint64_t gpa, uint32_t len,
 }
 
 /* With event indexes: has the device asked for this one?  It may still be about
- * to, when it has just answered the last. */
+ * to, when it has just answered the last; or have served this one by itself. */
 static bool wants_kick(uint16_t idx)
 {
 	for (int left = WAIT_US; left > 0; left -= POLL_US) {
 		if (!features0 || le16_load(at(used_gpa + 4 +
 					       8 * queue_size)) == idx)
 			return true;
+		if (le16_load(at(used_gpa + 2)) == (uint16_t)(idx + 1))
+			return false;
 		usleep(POLL_US);
 	}
 	return false;
