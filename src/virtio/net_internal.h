@@ -62,8 +62,8 @@ bool net_wants(const struct virtio_net *net, const struct frame *frame);
 uint32_t net_hash(const struct virtio_net *net, const struct frame *frame,
 		  enum virtio_net_hash_report *report);
 
-/** net_flow_sent() - the driver has sent @frame on queue pair @pair: its answers
- * go there */
+/** net_flow_sent() - the driver has sent @frame on queue pair @pair: answers go
+ * there */
 void net_flow_sent(struct virtio_net *net, const struct frame *frame,
 		   unsigned int pair);
 

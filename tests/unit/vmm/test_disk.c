@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/byteorder.h"
@@ -634,6 +636,69 @@ static void test_no_memory_there(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
 }
 
+/* T13: another vCPU changes the request while it is served. */
+static void *flip(void *stop)
+{
+	for (uint32_t i = 0; !__atomic_load_n((bool *)stop, __ATOMIC_RELAXED);
+	     i++) {
+		__atomic_store_n((uint64_t *)at(HEADER + 8), i & 1 ? ~0ull : 0,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n((uint32_t *)at(DESC + 24), i * 2654435761u,
+				 __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void test_double_fetch(void **state)
+{
+	pthread_t thread;
+	bool stop = false;
+	struct stat st;
+
+	start_modern();
+	assert_int_equal(pthread_create(&thread, NULL, flip, &stop), 0);
+	for (unsigned int i = 0; i < 500; i++) {
+		int status = request(VIRTIO_BLK_T_OUT, 0, 512, false);
+
+		/* 0xee: what it has become was no request. */
+		assert_true(status == VIRTIO_BLK_S_OK || status == 0xee ||
+			    status == VIRTIO_BLK_S_IOERR);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(stat(image_path, &st), 0);
+	assert_int_equal(st.st_size, IMAGE_SIZE);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, true), 0);
+}
+
+/* T15: after a reset, or without bus mastering, no byte is written, whatever
+ * was under way. */
+static void test_stopped_in_flight(void **state)
+{
+	for (unsigned int i = 0; i < 200; i++) {
+		memset(at(AVAIL), 0, 4);
+		memset(at(USED), 0, 4);
+		start_modern();
+		submit(VIRTIO_BLK_T_IN, 0, 4096, true);
+		if (i % 2)
+			out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		else
+			config_out(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		memset(at(DATA), 0xa5, 4096);
+		*at(STATUS) = 0xee;
+		usleep(200);
+		for (unsigned int b = 0; b < 4096; b++)
+			assert_int_equal(*at(DATA + b), 0xa5);
+		assert_int_equal(*at(STATUS), 0xee);
+		config_out(PCI_COMMAND, 2,
+			   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	}
+	memset(at(AVAIL), 0, 4);
+	memset(at(USED), 0, 4);
+	start_modern();
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+}
+
 /* Any register, any width, any value; then it works all the same. */
 static void test_hostile_accesses(void **state)
 {
@@ -676,6 +741,8 @@ int main(void)
 		T(test_interfaces_do_not_mix),
 		T(test_empty_pieces),
 		T(test_no_memory_there),
+		T(test_double_fetch),
+		T(test_stopped_in_flight),
 		T(test_hostile_accesses),
 	};
 
