@@ -78,6 +78,9 @@ static enum fate make_frame(const struct virtio_net_vq *vq,
 	default:
 		return FATE_BAD_CHAIN;
 	}
+	/* What else there is in the flags a driver may not set, and we are to
+	 * ignore (5.1.6.2): that its checksums are right is not its to say. */
+	hdr.flags &= VNET_HDR_NEEDS_CSUM;
 	if (hdr.flags | hdr.gso_type && vnet_hdr_get(&hdr, frame) < 0)
 		return FATE_BAD_HDR;
 	frame_pop_vlan(frame);
