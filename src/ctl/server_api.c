@@ -278,9 +278,10 @@ static void get_worker(struct api_request *request)
 	/* Counters: they may be read from any thread. */
 	const struct worker_stats *s = worker_stats(server->worker);
 
-	api_reply(request, 200, json_pack("{s:o, s:o, s:o, s:o, s:o}",
+	api_reply(request, 200, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
 		"rounds", counter_json(&s->rounds),
 		"busy_rounds", counter_json(&s->busy_rounds),
+		"busy_ns", counter_json(&s->busy_ns),
 		"sleeps", counter_json(&s->sleeps),
 		"wakeups", counter_json(&s->wakeups),
 		"timer_wakeups", counter_json(&s->timer_wakeups)));
