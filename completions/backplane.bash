@@ -44,7 +44,7 @@ _backplane()
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
 		host) words="--json --help" ;;
 		lab) words="validate schema api" ;;
-		serve) words="--port --run-dir --api --poll-us --no-sandbox
+		serve) words="--port --run-dir --api --workers --cpus --poll-us --no-sandbox
 			--help" ;;
 		vm) words="--kernel --initrd --append --cmdline --cpus --memory
 			--board --spare-ports --nic --disk --console --agent --api --name --no-reboot

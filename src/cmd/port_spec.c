@@ -123,6 +123,12 @@ static int set_queues(struct port_spec *spec, const char *value)
 	return 0;
 }
 
+static int set_vnet_hdr(struct port_spec *spec, const char *value)
+{
+	spec->no_vnet_hdr = !strcmp(value, "off");
+	return spec->no_vnet_hdr || !strcmp(value, "on") ? 0 : -EINVAL;
+}
+
 static int set_mtu(struct port_spec *spec, const char *value)
 {
 	char *end;
@@ -156,6 +162,8 @@ static const struct option_key keys[] = {
 	  set_queues },
 	{ "mtu", false, "MTU told to the driver, 68 to 65535 (virtio-net)",
 	  BIT(PORT_VFIO_USER), NIC_OPT_MTU, set_mtu },
+	{ "vnet_hdr", false, "on or off: large frames and partial checksums pass",
+	  BIT(PORT_TAP), 0, set_vnet_hdr },
 	{ "name", false, "name of the port, without '/'", ALL_KINDS, 0,
 	  set_name },
 	{ "link", false, "up or down, to start with", ALL_KINDS, 0, set_link },
@@ -303,7 +311,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 {
 	struct nic_params params = {
 		.name = name,
-		.worker = server->worker,
+		.worker = nic_server_next_worker(server),
 		.exact_crc = spec->exact_crc,
 		.full_caps = spec->full_caps,
 		.n_pairs = spec->queues,
@@ -338,6 +346,7 @@ static int create_nic(const struct port_spec *spec, const char *text,
 int port_spec_create(const struct port_spec *spec, const char *text,
 		     struct nic_server *server, struct vswitch *sw)
 {
+	struct worker *worker = nic_server_next_worker(server);
 	char name[PORT_NAME_MAX];
 	struct port *port = NULL;
 	int ret;
@@ -348,22 +357,23 @@ int port_spec_create(const struct port_spec *spec, const char *text,
 		ret = create_nic(spec, text, name, server, sw);
 		break;
 	case PORT_TAP:
-		ret = tap_port_create(name, spec->where, server->worker, &port);
+		ret = tap_port_create(name, spec->where, !spec->no_vnet_hdr,
+				      worker, &port);
 		break;
 	case PORT_STREAM:
 		ret = stream_port_create(name, spec->fd < 0 ? spec->where :
-					 NULL, spec->fd, server->worker, &port);
+					 NULL, spec->fd, worker, &port);
 		break;
 	case PORT_DGRAM:
 		ret = dgram_port_create(name, spec->fd < 0 ? spec->where : NULL,
 					spec->peer[0] ? spec->peer : NULL,
-					spec->fd, server->worker, &port);
+					spec->fd, worker, &port);
 		break;
 	case PORT_VHOST_USER:
 		ret = vhost_user_create(&(struct vhost_user_config) {
 			.name = name,
 			.path = spec->where,
-			.worker = server->worker,
+			.worker = worker,
 			.client = spec->client,
 			.n_pairs = spec->queues,
 		}, &port);

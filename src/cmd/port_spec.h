@@ -35,6 +35,7 @@ struct port_spec {
 	bool client;		/* vhost-user: connect, do not listen */
 	unsigned int queues;	/* queue pairs; 0: vhost-user: as many as it
 				 * can have, a NIC: one */
+	bool no_vnet_hdr;	/* tap: vnet_hdr=off */
 	uint16_t mtu;		/* of a NIC; 0: it does not say */
 	unsigned int nic_options; /* enum nic_option bits that were given */
 	bool full_caps;		/* caps=full */
