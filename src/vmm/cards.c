@@ -28,6 +28,8 @@ enum {
 _Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= DISK_FIRST_SLOT_PCIE &&
 	       DISK_FIRST_SLOT_PCIE + VM_DISKS_MAX <= BRIDGE_FIRST_SLOT,
 	       "ports, disks and bridges do not overlap");
+_Static_assert((int)PORT_FIRST_SLOT + PORT_N_SLOTS <= PCI_PORT_SLOTS,
+	       "they are wired for ports");
 _Static_assert(VM_PORTS_MAX <= PORT_N_SLOTS * 8, "eight functions a slot");
 
 static int refuse(struct vm_error *error, int err, const char *fmt, ...)

@@ -78,8 +78,8 @@ static void intx(struct pci_dev *dev, bool level)
 
 	if (port->line_gsi != IRQ_NO_GSI)
 		pci_host_drive(port->host, port->line_gsi, false);
-	port->line_gsi = level ? pci_host_gsi(port->host, &port->fn, 1) :
-				 IRQ_NO_GSI;
+	port->line_gsi = level ? pci_host_gsi(port->host, &port->fn,
+						PCI_PORT_PIN) : IRQ_NO_GSI;
 	if (port->line_gsi != IRQ_NO_GSI)
 		pci_host_drive(port->host, port->line_gsi, true);
 }
