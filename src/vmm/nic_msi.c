@@ -199,7 +199,7 @@ static void update_msix(struct nic_msi *msi, unsigned int vec)
 	uint64_t addr;
 	uint32_t data;
 
-	if (msi->masked || msix_masked(&msi->table, vec)) {
+	if (msi->cut_off || msi->masked || msix_masked(&msi->table, vec)) {
 		disconnect(msi, &msi->vector[vec]);
 		return;
 	}
@@ -223,7 +223,7 @@ static void update_msi(struct nic_msi *msi, const uint8_t *cap)
 	if (is64)
 		addr |= (uint64_t)le32_load(cap + PCI_MSI_ADDRESS_HI) << 32;
 	for (unsigned int i = 0; i < msi->n_msi; i++) {
-		if (i < granted && !(mask & BIT(i)))
+		if (!msi->cut_off && i < granted && !(mask & BIT(i)))
 			connect_vector(msi, i, addr,
 				       (data & ~(granted - 1)) | i);
 		else
@@ -272,6 +272,14 @@ void nic_msi_config(struct nic_msi *msi, const uint8_t *config)
 	if (mode == NIC_MSI_MSI)
 		update_msi(msi, config + msi->msi_cap);
 	pthread_mutex_unlock(&msi->lock);
+}
+
+void nic_msi_cut_off(struct nic_msi *msi, bool cut_off, const uint8_t *config)
+{
+	pthread_mutex_lock(&msi->lock);
+	msi->cut_off = cut_off;
+	pthread_mutex_unlock(&msi->lock);
+	nic_msi_config(msi, config);
 }
 
 void nic_msi_unroute(struct nic_msi *msi)

@@ -35,6 +35,8 @@ static void config_written(struct pci_dev *dev, unsigned int off,
 		pci_bus_walk(&bridge->secondary, reset_below, NULL);
 	if (bridge->is_port)
 		pci_port_config_written(bridge, off, len);
+	if (ranges_overlap(off, len, PCI_COMMAND, 2))
+		pci_host_gate(bridge->host);
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_IO_BASE, 2) ||
 	    ranges_overlap(off, len, PCI_MEMORY_BASE,

@@ -76,6 +76,15 @@ bool pci_bus_reached(const struct pci_bus *bus, bool is_io, uint64_t addr,
 	return true;
 }
 
+bool pci_bus_masters(const struct pci_bus *bus)
+{
+	for (; bus->above; bus = bus->above->fn.bus)
+		if (!pci_bridge_up(bus->above) ||
+		    !pci_bus_master(&bus->above->dev))
+			return false;
+	return true;
+}
+
 unsigned int pci_bus_root_pin(const struct pci_function *fn, unsigned int pin,
 			      unsigned int *slot)
 {

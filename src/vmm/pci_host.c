@@ -248,6 +248,18 @@ void pci_host_map(struct pci_host *host)
 	bus_unlock(host->pio);
 }
 
+static void gate_function(struct pci_function *fn, void *arg)
+{
+	if (fn->ops->gate)
+		fn->ops->gate(fn);
+}
+
+void pci_host_gate(struct pci_host *host)
+{
+	if (!host->quiet)
+		pci_bus_walk(&host->root, gate_function, NULL);
+}
+
 static void route_function(struct pci_function *fn, void *arg)
 {
 	if (fn->ops->route)

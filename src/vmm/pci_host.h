@@ -98,6 +98,9 @@ int pci_host_gsi(const struct pci_host *host, const struct pci_function *fn,
 /** pci_host_map() - put all BARs where they now are; under the lock */
 void pci_host_map(struct pci_host *host);
 
+/** pci_host_gate() - let functions look whether they reach memory; likewise */
+void pci_host_gate(struct pci_host *host);
+
 /** pci_host_route() - let functions look where their pins go; likewise */
 void pci_host_route(struct pci_host *host);
 

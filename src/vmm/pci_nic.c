@@ -199,6 +199,50 @@ static void nic_route(struct pci_function *fn)
 			       pci_host_gsi(nic->host, fn, nic->pin));
 }
 
+static int give_memory(struct pci_nic *nic)
+{
+	struct vm_memory_part part[2];
+	unsigned int n = vm_memory_parts(nic->mem, part);
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = vfu_client_map(nic->client, part[i].gpa, part[i].len,
+				     PROT_READ | PROT_WRITE, nic->mem->fd,
+				     part[i].offset);
+	return err;
+}
+
+static int take_memory(struct pci_nic *nic)
+{
+	struct vm_memory_part part[2];
+	unsigned int n = vm_memory_parts(nic->mem, part);
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = vfu_client_unmap(nic->client, part[i].gpa, part[i].len);
+	return err;
+}
+
+/* Without bus mastering a bridge does not answer its cards' requests: what they
+ * can reach is no memory at all. */
+static void nic_gate(struct pci_function *fn)
+{
+	struct pci_nic *nic = nic_of(fn);
+	bool cut_off = !pci_bus_masters(fn->bus);
+	int err;
+
+	if (cut_off == nic->cut_off)
+		return;
+	nic->cut_off = cut_off;
+	err = cut_off ? take_memory(nic) : give_memory(nic);
+	check_gone(nic, err);
+	if (err && err != -ENOTCONN)
+		log_err("NIC %s (%s): its memory cannot be %s: %s", nic->id,
+			nic->path, cut_off ? "taken" : "given back",
+			strerror(-err));
+	nic_msi_cut_off(&nic->msi, cut_off, nic->config);
+}
+
 /* A card that has gone does not keep the machine from rebooting. */
 static int nic_reset(struct pci_function *fn)
 {
@@ -223,6 +267,7 @@ static const struct pci_function_ops nic_ops = {
 	.bar = nic_bar,
 	.map = nic_map,
 	.route = nic_route,
+	.gate = nic_gate,
 	.reset = nic_reset,
 };
 
@@ -264,19 +309,6 @@ static int find_bars(struct pci_nic *nic, const char *where)
 	return 0;
 }
 
-static int give_memory(struct pci_nic *nic, const struct vm_memory *mem)
-{
-	struct vm_memory_part part[2];
-	unsigned int n = vm_memory_parts(mem, part);
-	int err = 0;
-
-	for (unsigned int i = 0; i < n && !err; i++)
-		err = vfu_client_map(nic->client, part[i].gpa, part[i].len,
-				     PROT_READ | PROT_WRITE, mem->fd,
-				     part[i].offset);
-	return err;
-}
-
 static int give_intx(struct pci_nic *nic)
 {
 	uint8_t pin = nic->config[PCI_INTERRUPT_PIN];
@@ -301,8 +333,7 @@ static int give_intx(struct pci_nic *nic)
 				   &nic->intx.trigger_fd);
 }
 
-static int set_up(struct pci_nic *nic, const char *where,
-		  const struct vm_memory *mem)
+static int set_up(struct pci_nic *nic, const char *where)
 {
 	int err = vfu_client_connect(nic->path, &nic->client);
 
@@ -319,7 +350,7 @@ static int set_up(struct pci_nic *nic, const char *where,
 	if (!err)
 		err = find_bars(nic, where);
 	if (!err)
-		err = give_memory(nic, mem);
+		err = give_memory(nic);
 	if (!err)
 		err = give_intx(nic);
 	if (!err)
@@ -343,11 +374,12 @@ int pci_nic_create(struct pci_host *host, struct irq *irq, const char *path,
 	nic->fn.ops = &nic_ops;
 	nic->host = host;
 	nic->irq = irq;
+	nic->mem = mem;
 	nic->intx = (struct irq_intx){ -1, -1, IRQ_NO_GSI };
 	snprintf(nic->id, sizeof(nic->id), "%s", id);
 	nic->path = strdup(path);
 	if (nic->path)
-		err = set_up(nic, where, mem);
+		err = set_up(nic, where);
 	if (err) {
 		pci_nic_destroy(nic);
 		return err;

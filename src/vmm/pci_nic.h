@@ -8,6 +8,8 @@
  *	memory BAR	reads wait, writes are posted, as on PCI; doorbells
  *			are eventfds between KVM and server, if it has any
  *	I/O BAR		reads and writes wait
+ *	DMA		the server has the guest's memory mapped, unless a
+ *			bridge above is no bus master
  *	INTx		eventfds between server and KVM; see irq.h
  *
  * A server that goes away is a card pulled out: reads give ones, the machine
@@ -45,10 +47,13 @@ struct pci_nic {
 	struct pci_function fn;
 	struct pci_host *host;		/* the bus it is on */
 	struct irq *irq;		/* what its pin is wired to */
+	const struct vm_memory *mem;	/* the guest's, for its DMA */
 	struct vfu_client *client;
 	char *path;			/* of the server's socket */
 	char id[PCI_NIC_NAME_MAX];	/* what people call it */
 	bool gone;			/* the server's end has been told */
+	bool cut_off;			/* a bridge above hands on neither DMA
+					 * nor messages */
 	uint32_t config_size;		/* bytes of config space */
 	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
 	unsigned int pin;		/* 1: INTA#; 0: it has none */

@@ -360,6 +360,7 @@ int pci_setup(struct pci_host *host)
 		pci_bus_walk(&host->root, enable, &s);
 	host->quiet = false;
 	pci_host_map(host);
+	pci_host_gate(host);
 	pci_host_route(host);
 	pthread_mutex_unlock(&host->lock);
 	return s.err;
