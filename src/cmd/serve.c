@@ -315,6 +315,7 @@ int cmd_serve(int argc, char **argv)
 		}
 	}
 	sched_be_patient();
+	fd_raise_limit();
 	ret = dma_init();
 	if (!ret)
 		ret = nic_server_init(&server, lab ? lab->name : "serve",

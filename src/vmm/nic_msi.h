@@ -68,6 +68,15 @@ void nic_msi_config(struct nic_msi *msi, const uint8_t *config);
  * above */
 void nic_msi_cut_off(struct nic_msi *msi, bool cut_off, const uint8_t *config);
 
+/**
+ * nic_msi_restore() - go on by another connection: what the guest has enabled,
+ * by @config, is enabled at its server, which knows nothing of it yet
+ *
+ * Return: 0; -errno: nothing has changed here.
+ */
+int must_check nic_msi_restore(struct nic_msi *msi, struct vfu_client *client,
+			       const uint8_t *config);
+
 /** nic_msi_unroute() - KVM's part ends: its machine goes, or the card */
 void nic_msi_unroute(struct nic_msi *msi);
 
