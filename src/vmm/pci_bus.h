@@ -65,6 +65,8 @@ struct pci_function {
 struct pci_bus {
 	struct pci_bridge *above;	/* NULL: the root bus */
 	struct pci_function *fn[PCI_N_DEVFNS];	/* NULL: nothing there */
+	unsigned int end;		/* from here on nothing ever was: most
+					 * buses have but one function */
 };
 
 /** pci_bus_add() - @devfn is free */

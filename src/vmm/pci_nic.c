@@ -124,6 +124,13 @@ static struct pci_nic *nic_of(struct pci_function *fn)
 	return container_of(fn, struct pci_nic, fn);
 }
 
+/* A driver sets this when it takes the card.  Before that there is nobody to
+ * ring its doorbells, while BARs move a lot, which is slow with them. */
+static bool is_master(const struct pci_nic *nic)
+{
+	return le16_load(nic->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
 static void nic_map(struct pci_function *fn)
 {
 	struct pci_nic *nic = nic_of(fn);
@@ -145,7 +152,8 @@ static void nic_map(struct pci_function *fn)
 			    bar->what.size, &bar->dev, true))
 			log_limited(LOG_DEBUG, "%s at %#llx: taken",
 				    bar->dev.name, (unsigned long long)addr);
-		else if (!is_io && nic->doorbell.n && i == nic->doorbell.region)
+		else if (!is_io && nic->doorbell.n &&
+			 i == nic->doorbell.region && is_master(nic))
 			doorbell_base = addr;
 	}
 	nic_doorbell_move(&nic->doorbell, doorbell_base);
@@ -157,13 +165,14 @@ static void read_config(struct pci_nic *nic)
 {
 	uint64_t before[PCI_N_BARS + 1];
 	uint8_t config[PCI_CONFIG_SIZE];
-	bool moved = false;
+	bool moved, was_master = is_master(nic);
 
 	if (config_get(nic, 0, config, sizeof(config)))
 		return;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		before[i] = bar_address(&nic->bar[i]);
 	memcpy(nic->config, config, sizeof(config));
+	moved = nic->doorbell.n && is_master(nic) != was_master;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		moved = moved || before[i] != bar_address(&nic->bar[i]);
 	if (moved)
