@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +32,7 @@
 #include "vfio_user/server_syscalls.h"
 #include "vhost_user/vhost_user_syscalls.h"
 
-enum {
-	SPECS_MAX = NIC_SERVER_PORTS_MAX,
-	POLL_US_DEFAULT = 50,
-	POLL_US_MAX = 1000000,
-};
+enum { SPECS_MAX = NIC_SERVER_PORTS_MAX };
 
 struct serve_options {
 	const char *lab_file;		/* NULL: --port only */
@@ -42,7 +40,11 @@ struct serve_options {
 	const char *api;		/* control socket; NULL: none */
 	unsigned int n_specs;
 	const char *specs[SPECS_MAX];	/* --port, as written */
-	unsigned int poll_us;		/* how long to poll before sleeping */
+	unsigned int poll_us;		/* how long to poll before sleeping;
+					 * UINT_MAX: as the lab says */
+	unsigned int n_workers;		/* 0: as the lab says */
+	unsigned int n_cpus;		/* 0: as the lab says */
+	unsigned int cpus[NIC_SERVER_WORKERS_MAX]; /* of each worker */
 	bool sandbox;
 };
 
@@ -61,6 +63,11 @@ static void print_help(FILE *out)
 		"(default .)\n"
 		"      --api PATH             serve the control API on this "
 		"socket\n"
+		"      --workers N            serve the ports by so many "
+		"threads, 1 to %d\n"
+		"                             (default 1)\n"
+		"      --cpus LIST            pin them to these processors, "
+		"as 2,3\n"
 		"      --poll-us N            poll this long after the last "
 		"frame before\n"
 		"                             sleeping (default %d)\n"
@@ -75,28 +82,63 @@ static void print_help(FILE *out)
 		"--port tap:tap0\n"
 		"  qemu-system-x86_64 ... -netdev "
 		"stream,id=n,addr.type=unix,addr.path=/tmp/c.sock\n",
-		POLL_US_DEFAULT);
+		NIC_SERVER_WORKERS_MAX, LAB_POLL_US_DEFAULT);
 }
+
+/* A number alone, up to @max; else false. */
+static bool parse_number(const char *text, unsigned long max, unsigned int *n)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || v > max)
+		return false;
+	*n = (unsigned int)v;
+	return true;
+}
+
+static bool parse_cpus(const char *text, struct serve_options *o)
+{
+	char copy[128];
+	char *rest = copy, *part;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	strcpy(copy, text);
+	o->n_cpus = 0;
+	while ((part = strsep(&rest, ",")))
+		if (o->n_cpus == NIC_SERVER_WORKERS_MAX ||
+		    !parse_number(part, CPU_SETSIZE - 1,
+				  &o->cpus[o->n_cpus++]))
+			return false;
+	return true;
+}
+
+enum {
+	OPT_RUN_DIR = 256, OPT_API, OPT_WORKERS, OPT_CPUS, OPT_POLL_US,
+	OPT_NO_SANDBOX,
+};
+
+static const struct option long_options[] = {
+	{ "port", required_argument, NULL, 'p' },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
+	{ "api", required_argument, NULL, OPT_API },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "poll-us", required_argument, NULL, OPT_POLL_US },
+	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
 
 /* Return: 0, or the exit status plus one where the program ends here. */
 static int parse_options(int argc, char **argv, struct serve_options *o)
 {
-	enum { OPT_RUN_DIR = 256, OPT_API, OPT_POLL_US, OPT_NO_SANDBOX };
-	static const struct option longs[] = {
-		{ "port", required_argument, NULL, 'p' },
-		{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
-		{ "api", required_argument, NULL, OPT_API },
-		{ "poll-us", required_argument, NULL, OPT_POLL_US },
-		{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	unsigned long n;
-	char *end;
 	int c;
 
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "p:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "p:h", long_options,
+				NULL)) != -1) {
 		switch (c) {
 		case 'p':
 			if (o->n_specs == SPECS_MAX) {
@@ -111,14 +153,28 @@ static int parse_options(int argc, char **argv, struct serve_options *o)
 		case OPT_API:
 			o->api = optarg;
 			break;
-		case OPT_POLL_US:
-			n = strtoul(optarg, &end, 10);
-			if (end == optarg || *end || n > POLL_US_MAX) {
-				log_err("--poll-us %s: expected 0 to %d",
-					optarg, POLL_US_MAX);
+		case OPT_WORKERS:
+			if (!parse_number(optarg, NIC_SERVER_WORKERS_MAX,
+					  &o->n_workers) || !o->n_workers) {
+				log_err("--workers %s: expected 1 to %d",
+					optarg, NIC_SERVER_WORKERS_MAX);
 				return 1 + EXIT_USAGE;
 			}
-			o->poll_us = (unsigned int)n;
+			break;
+		case OPT_CPUS:
+			if (!parse_cpus(optarg, o)) {
+				log_err("--cpus %s: expected numbers of processors, as 2,3",
+					optarg);
+				return 1 + EXIT_USAGE;
+			}
+			break;
+		case OPT_POLL_US:
+			if (!parse_number(optarg, LAB_POLL_US_MAX,
+					  &o->poll_us)) {
+				log_err("--poll-us %s: expected 0 to %d",
+					optarg, LAB_POLL_US_MAX);
+				return 1 + EXIT_USAGE;
+			}
 			break;
 		case OPT_NO_SANDBOX:
 			o->sandbox = false;
@@ -252,6 +308,44 @@ static int enter_sandbox(void)
 	return ret;
 }
 
+/* What the options say, else the lab, else one worker. */
+static int init_server(struct nic_server *server, struct serve_options *o,
+		       const struct lab *lab)
+{
+	struct nic_server_config config = {
+		.name = lab ? lab->name : "serve",
+		.poll_ns = LAB_POLL_US_DEFAULT * NS_PER_US,
+		.n_workers = 1,
+		.n_cpus = o->n_cpus,
+		.cpus = o->cpus,
+	};
+	int ret;
+
+	if (lab) {
+		config.poll_ns = lab->poll_us * NS_PER_US;
+		config.n_workers = lab->n_workers;
+	}
+	if (o->poll_us != UINT_MAX)
+		config.poll_ns = o->poll_us * NS_PER_US;
+	if (o->n_workers)
+		config.n_workers = o->n_workers;
+	else if (o->n_cpus)
+		config.n_workers = o->n_cpus;
+	if (lab && !o->n_cpus && !o->n_workers) {
+		config.n_cpus = lab->n_cpus;
+		config.cpus = lab->cpus;
+	}
+	if (config.n_cpus && config.n_cpus != config.n_workers) {
+		log_err("%u processors for %u workers: expected one for each",
+			config.n_cpus, config.n_workers);
+		return -EINVAL;
+	}
+	ret = nic_server_init(server, &config);
+	if (ret < 0)
+		log_err("cannot make workers: %s", strerror(-ret));
+	return ret;
+}
+
 /* From here on nothing is opened any more: serve until a signal. */
 static int run(struct nic_server *server, const struct serve_options *o,
 	       const sigset_t *signals)
@@ -264,12 +358,10 @@ static int run(struct nic_server *server, const struct serve_options *o,
 		log_err("cannot give up privileges: %s", strerror(-ret));
 		return ret;
 	}
-	if (o->api) {
+	/* Workers first: the API calls them. */
+	ret = nic_server_start(server);
+	if (!ret && o->api)
 		ret = server_api_start(o->api, server, &api);
-		if (ret < 0)
-			return ret;
-	}
-	ret = worker_start(server->worker);
 	if (!ret && o->sandbox)
 		ret = enter_sandbox();
 	if (!ret) {
@@ -288,7 +380,7 @@ int cmd_serve(int argc, char **argv)
 {
 	struct serve_options options = {
 		.run_dir = ".",
-		.poll_us = POLL_US_DEFAULT,
+		.poll_us = UINT_MAX,
 		.sandbox = true,
 	};
 	static struct nic_server server;
@@ -317,11 +409,10 @@ int cmd_serve(int argc, char **argv)
 	sched_be_patient();
 	fd_raise_limit();
 	ret = dma_init();
-	if (!ret)
-		ret = nic_server_init(&server, lab ? lab->name : "serve",
-				      options.poll_us * NS_PER_US);
 	if (ret < 0)
 		log_err("cannot start: %s", strerror(-ret));
+	if (!ret)
+		ret = init_server(&server, &options, lab);
 	if (!ret && lab)
 		ret = add_lab(&server, lab, options.run_dir);
 	if (!ret)

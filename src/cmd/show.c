@@ -18,20 +18,20 @@ static const char *number(json_t *object, const char *key)
 
 static void print_ports(json_t *reply, const char *name unused)
 {
-	struct cli_table table = { .right = { [5] = true, [6] = true,
-		[7] = true, [8] = true, [9] = true } };
+	struct cli_table table = { .right = { [4] = true, [6] = true,
+		[7] = true, [8] = true, [9] = true, [10] = true } };
 	json_t *port;
 	size_t i;
 
-	cli_row(&table, "PORT", "NETWORK", "KIND", "MAC", "LINK", "TX-FRAMES",
-		"TX-BYTES", "RX-FRAMES", "RX-BYTES", "RX-FULL", NULL);
+	cli_row(&table, "PORT", "NETWORK", "KIND", "MAC", "WORKER", "LINK",
+		"TX-FRAMES", "TX-BYTES", "RX-FRAMES", "RX-BYTES", "RX-FULL", NULL);
 	json_array_foreach(json_object_get(reply, "ports"), i, port) {
 		json_t *counters = json_object_get(port, "counters");
 		json_t *connected = json_object_get(port, "connected");
 
 		cli_row(&table, cli_text(port, "name"),
 			cli_text(port, "network"), cli_text(port, "kind"),
-			cli_text(port, "mac"),
+			cli_text(port, "mac"), number(port, "worker"),
 			json_is_false(connected) ? "no guest" :
 			json_is_true(json_object_get(port, "link")) ? "up" :
 			"down",
@@ -165,6 +165,26 @@ static void print_numbers(json_t *reply, const char *name unused)
 	cli_print(&table);
 }
 
+static void print_workers(json_t *reply, const char *name unused)
+{
+	struct cli_table table = { .right = { [1] = true, [2] = true,
+		[3] = true, [4] = true, [5] = true, [6] = true } };
+	json_t *worker;
+	size_t i;
+
+	cli_row(&table, "WORKER", "CPU", "ROUNDS", "BUSY-ROUNDS", "SLEEPS",
+		"WAKEUPS", "TIMER-WAKEUPS", NULL);
+	json_array_foreach(json_object_get(reply, "workers"), i, worker)
+		cli_row(&table, cli_format("%zu", i),
+			json_object_get(worker, "cpu") ?
+			number(worker, "cpu") : "any",
+			number(worker, "rounds"),
+			number(worker, "busy_rounds"),
+			number(worker, "sleeps"), number(worker, "wakeups"),
+			number(worker, "timer_wakeups"), NULL);
+	cli_print(&table);
+}
+
 /* What an argument of `show X` names, if it takes one. */
 enum subject { OF_NOTHING, OF_NETWORK, OF_MACHINE };
 
@@ -176,7 +196,7 @@ static const struct view {
 	const char *help;	/* one line */
 } views[] = {
 	{ "ports", OF_NOTHING, "/v1/ports", print_ports,
-	  "ports: network, link, frames and bytes" },
+	  "ports: network, worker, link, frames and bytes" },
 	{ "devices", OF_NOTHING, "/v1/ports", print_devices,
 	  "what NICs count: doorbells, interrupts, drops and so on" },
 	{ "networks", OF_NOTHING, "/v1/networks", print_networks,
@@ -189,8 +209,8 @@ static const struct view {
 	  "a machine's exits, by reason and by device" },
 	{ "nics", OF_MACHINE, "/v1/machines/%s/nics", print_nics,
 	  "network cards and where they are plugged in" },
-	{ "worker", OF_NOTHING, "/v1/worker", print_numbers,
-	  "rounds, sleeps and wakeups of the server's worker" },
+	{ "worker", OF_NOTHING, "/v1/worker", print_workers,
+	  "rounds, sleeps and wakeups of the server's workers" },
 };
 
 static void print_help(FILE *out)

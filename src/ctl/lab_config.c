@@ -252,6 +252,10 @@ static bool check_lab(struct lab *lab, struct lab_error *error)
 	if (!lab->n_machines)
 		return lab_refuse(error, lab->file, 1,
 				  "machines: expected at least one machine");
+	if (lab->n_cpus && lab->n_cpus != lab->n_workers)
+		return lab_refuse(error, lab->file, 1,
+				  "cpus: expected one for each of the %u workers, not %u",
+				  lab->n_workers, lab->n_cpus);
 	if (!check_taps(lab, error))
 		return false;
 	for (unsigned int i = 0; i < lab->n_machines; i++)

@@ -39,9 +39,16 @@ enum {
 	LAB_APPEND_MAX = 1024,		/* of the user's part */
 	LAB_CMDLINE_MAX = 1792,		/* what x86 Linux takes (2048), less
 					 * what the VMM says by itself */
+	LAB_WORKERS_MAX = 16,		/* threads of the NIC server */
+	LAB_CPUS_MAX = 1024,		/* processors are numbered below it */
+	LAB_POLL_US_MAX = 1000000,
 	LAB_PATH_MAX = PATH_MAX,
 	LAB_SOCKET_MAX = sizeof(((struct sockaddr_un *)0)->sun_path),
 };
+
+/* How long workers poll before they sleep; docs/workers.md says why so long.  A
+ * macro, as it is also a text. */
+#define LAB_POLL_US_DEFAULT 50
 
 /* Smallest and largest memory of a machine, in bytes. */
 #define LAB_MEMORY_MIN (64ull << 20)
@@ -106,6 +113,10 @@ struct lab_network {
 struct lab {
 	char name[LAB_NAME_MAX];
 	char file[LAB_PATH_MAX];	/* absolute */
+	unsigned int n_workers;		/* threads of the NIC server */
+	unsigned int n_cpus;		/* 0: anywhere; else n_workers */
+	unsigned int cpus[LAB_WORKERS_MAX]; /* processor of each */
+	unsigned int poll_us;		/* they poll so long before sleeping */
 	unsigned int n_networks;
 	struct lab_network networks[LAB_NETWORKS_MAX];
 	unsigned int n_machines;

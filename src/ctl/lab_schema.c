@@ -17,6 +17,9 @@
 #include "port/port.h"
 #include "vmm/vm.h"
 
+#define TEXT_OF(number) TEXT_OF_WORD(number)
+#define TEXT_OF_WORD(word) #word
+
 static bool decode_mapping(struct decoder *d, const struct key *keys,
 			   yaml_node_t *node, void *object);
 
@@ -145,6 +148,29 @@ static bool decode_taps(struct decoder *d, const struct key *key,
 				      one.type, LAB_TAP_NAME_MAX - 1, text);
 		strcpy(net->taps[i], text);
 		net->n_taps = i + 1;
+		lab_path_pop(d, len);
+	}
+	return true;
+}
+
+static bool decode_cpus(struct decoder *d, const struct key *key,
+			yaml_node_t *node, void *field)
+{
+	struct lab *lab = container_of(field, struct lab, cpus);
+	unsigned int n;
+
+	if (!check_list(d, key, node, &n))
+		return false;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct key one = {
+			.type = "a processor's number", .max = LAB_CPUS_MAX - 1,
+		};
+		size_t len = path_push_idx(d, i);
+
+		if (!decode_number(d, &one, list_item(d, node, i),
+				   &lab->cpus[i]))
+			return false;
+		lab->n_cpus = i + 1;
 		lab_path_pop(d, len);
 	}
 	return true;
@@ -365,6 +391,16 @@ static const struct key lab_keys[] = {
 	{ "name", decode_name, "name",
 	  offsetof(struct lab, name), 0, 0, true, NULL,
 	  NULL, "What the lab is called; one lab of a name runs at a time." },
+	{ "workers", decode_number, "number",
+	  offsetof(struct lab, n_workers), 1, LAB_WORKERS_MAX, false, "1",
+	  NULL, "Threads of the NIC server, which share the ports among them." },
+	{ "cpus", decode_cpus, "list of processors",
+	  offsetof(struct lab, cpus), 0, LAB_WORKERS_MAX, false, NULL,
+	  NULL, "Where each of those threads runs; anywhere if not given." },
+	{ "poll_us", decode_number, "microseconds",
+	  offsetof(struct lab, poll_us), 0, LAB_POLL_US_MAX, false,
+	  TEXT_OF(LAB_POLL_US_DEFAULT),
+	  NULL, "How long they poll after the last frame before they sleep." },
 	{ "networks", decode_networks, "mapping from names to networks",
 	  0, 0, LAB_NETWORKS_MAX, false, NULL,
 	  network_keys, "Each is an Ethernet switch." },

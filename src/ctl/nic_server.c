@@ -11,13 +11,55 @@
 #include "switch/vswitch.h"
 #include "vfio_user/server.h"
 
-int nic_server_init(struct nic_server *server, const char *name,
-		    uint64_t poll_ns)
+int nic_server_init(struct nic_server *server,
+		    const struct nic_server_config *config)
 {
 	memset(server, 0, sizeof(*server));
-	server->name = name;
-	server->worker = worker_create("bp-worker-0", poll_ns);
-	return server->worker ? 0 : -errno;
+	server->name = config->name;
+	for (unsigned int i = 0; i < config->n_workers; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "bp-worker-%u", i);
+		server->workers[i] = worker_create(name, config->poll_ns);
+		if (!server->workers[i])
+			return -errno;
+		if (config->n_cpus)
+			worker_set_cpu(server->workers[i], config->cpus[i]);
+		server->n_workers++;
+	}
+	return 0;
+}
+
+struct worker *nic_server_next_worker(const struct nic_server *server)
+{
+	return server->workers[server->n_ports % server->n_workers];
+}
+
+unsigned int nic_server_worker_idx(const struct nic_server *server,
+				   const struct port *port)
+{
+	unsigned int i = 0;
+
+	while (server->workers[i] != port->queues[0].worker)
+		i++;
+	return i;
+}
+
+int nic_server_start(struct nic_server *server)
+{
+	for (unsigned int i = 0; i < server->n_workers; i++) {
+		int ret = worker_start(server->workers[i]);
+
+		if (ret < 0 && worker_cpu(server->workers[i]) >= 0)
+			log_err("cannot run a worker on processor %d: %s",
+				worker_cpu(server->workers[i]),
+				strerror(-ret));
+		else if (ret < 0)
+			log_err("cannot start a worker: %s", strerror(-ret));
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
 }
 
 struct vswitch *nic_server_find_net(const struct nic_server *server,
@@ -35,7 +77,8 @@ struct vswitch *nic_server_add_net(struct nic_server *server, const char *name,
 {
 	struct vswitch_config config = {
 		.name = name,
-		.worker = server->worker,
+		.workers = server->workers,
+		.n_workers = server->n_workers,
 		.ageing_ms = ageing_ms,
 		.max_macs = max_macs,
 	};
@@ -84,7 +127,7 @@ int nic_server_add_nic(struct nic_server *server, struct vswitch *sw,
 		       const char *spec, const struct nic_server_nic *nic)
 {
 	struct vfu_server_config config = {
-		.worker = server->worker,
+		.worker = nic->port->queues[0].worker,
 		.dev = nic->pci,
 		.path = nic->socket,
 		.listen_fd = -1,
@@ -112,9 +155,8 @@ int nic_server_add_nic(struct nic_server *server, struct vswitch *sw,
 
 void nic_server_fini(struct nic_server *server)
 {
-	if (!server->worker)
-		return;
-	worker_stop(server->worker);
+	for (unsigned int i = 0; i < server->n_workers; i++)
+		worker_stop(server->workers[i]);
 	while (server->n_ports) {
 		struct server_port *sp = &server->ports[--server->n_ports];
 
@@ -127,6 +169,6 @@ void nic_server_fini(struct nic_server *server)
 	}
 	while (server->n_nets)
 		vswitch_destroy(server->nets[--server->n_nets]);
-	worker_destroy(server->worker);
-	server->worker = NULL;
+	while (server->n_workers)
+		worker_destroy(server->workers[--server->n_workers]);
 }

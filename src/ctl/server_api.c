@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The NIC server's control API.  What belongs to the worker is copied there, by
+ * The NIC server's control API.  What belongs to a worker is copied there, by
  * worker_call(), into memory allocated here; JSON is made here, so that the
  * data path waits for nothing but the copy.
  */
@@ -16,7 +16,7 @@
 #include "switch/vswitch.h"
 #include "vfio_user/server.h"
 
-/* What the worker knows about one port, copied. */
+/* What its worker knows about one port, copied. */
 struct port_view {
 	bool link_up;			/* the operator's cable */
 	bool connected;			/* a VMM is there */
@@ -26,7 +26,8 @@ struct port_view {
 
 struct ports_call {
 	const struct nic_server *server;
-	struct port_view *views;	/* one per port */
+	const struct worker *worker;	/* on which this is called */
+	struct port_view *views;	/* one per port; its own are filled */
 };
 
 static void view_ports(void *arg)
@@ -37,6 +38,8 @@ static void view_ports(void *arg)
 		const struct server_port *p = &call->server->ports[i];
 		struct port_view *v = &call->views[i];
 
+		if (p->port->queues[0].worker != call->worker)
+			continue;
 		v->link_up = p->port->link_up;
 		port_stats_sum(p->port, &v->stats);
 		if (p->vfu) {
@@ -112,18 +115,20 @@ static json_t *device_json(const struct port *port)
 	return list;
 }
 
-static json_t *port_json(const struct server_port *p,
+static json_t *port_json(const struct nic_server *server,
+			 const struct server_port *p,
 			 const struct port_view *v)
 {
 	static const uint8_t zero[6];
 	char mac[18];
 	json_t *o;
 
-	o = json_pack("{s:s, s:s, s:s, s:s, s:b}",
+	o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b}",
 		      "name", p->port->name,
 		      "network", vswitch_name(p->sw),
 		      "kind", p->port->ops->kind,
 		      "spec", p->spec,
+		      "worker", (int)nic_server_worker_idx(server, p->port),
 		      "link", v->link_up);
 	if (memcmp(p->port->mac, zero, sizeof(zero))) {
 		lab_mac_text(p->port->mac, mac);
@@ -151,10 +156,13 @@ static void get_ports(struct api_request *request)
 		api_reply(request, 500, NULL);
 		return;
 	}
-	worker_call(server->worker, view_ports, &call);
+	for (unsigned int i = 0; i < server->n_workers; i++) {
+		call.worker = server->workers[i];
+		worker_call(server->workers[i], view_ports, &call);
+	}
 	list = json_array();
 	for (unsigned int i = 0; i < server->n_ports; i++)
-		json_array_append_new(list, port_json(&server->ports[i],
+		json_array_append_new(list, port_json(server, &server->ports[i],
 						      &call.views[i]));
 	free(call.views);
 	api_reply(request, 200, json_pack("{s:o}", "ports", list));
@@ -222,7 +230,8 @@ static void get_macs(struct api_request *request)
 		api_reply(request, 500, NULL);
 		return;
 	}
-	worker_call(server->worker, view_macs, &call);
+	/* Any of them: no worker waits for a thread that may be put off. */
+	worker_call(server->workers[0], view_macs, &call);
 	list = json_array();
 	for (unsigned int i = 0; i < call.n; i++) {
 		char mac[18];
@@ -241,49 +250,75 @@ static void get_macs(struct api_request *request)
 		"aged", counter_json(&call.stats.aged)));
 }
 
-struct verdicts_call {
-	struct vswitch *sw;
-	uint64_t n[N_VERDICTS];		/* frames that left so */
-};
-
-static void view_verdicts(void *arg)
-{
-	struct verdicts_call *call = arg;
-
-	for (unsigned int i = 0; i < N_VERDICTS; i++)
-		call->n[i] = vswitch_verdicts(call->sw, (enum verdict)i);
-}
-
 static void get_verdicts(struct api_request *request)
 {
-	const struct nic_server *server = api_owner(request);
-	struct verdicts_call call = { .sw = network_of(request) };
+	const struct vswitch *sw = network_of(request);
 	json_t *list;
 
-	if (!call.sw)
+	if (!sw)
 		return;
-	worker_call(server->worker, view_verdicts, &call);
+	/* Counters: they may be read from any thread. */
 	list = json_array();
 	for (unsigned int i = 0; i < N_VERDICTS; i++)
 		json_array_append_new(list, json_pack("{s:s, s:I, s:s}",
 			"verdict", verdict_names[i],
-			"frames", (json_int_t)call.n[i],
+			"frames", (json_int_t)vswitch_verdicts(sw,
+							(enum verdict)i),
 			"meaning", verdict_texts[i]));
 	api_reply(request, 200, json_pack("{s:o}", "verdicts", list));
+}
+
+/* As counters of one worker, or summed over all. */
+static const struct {
+	const char *name;
+	size_t offset;		/* in struct worker_stats */
+} worker_counters[] = {
+	{ "rounds", offsetof(struct worker_stats, rounds) },
+	{ "busy_rounds", offsetof(struct worker_stats, busy_rounds) },
+	{ "busy_ns", offsetof(struct worker_stats, busy_ns) },
+	{ "sleeps", offsetof(struct worker_stats, sleeps) },
+	{ "wakeups", offsetof(struct worker_stats, wakeups) },
+	{ "timer_wakeups", offsetof(struct worker_stats, timer_wakeups) },
+};
+
+/* Counters may be read from any thread. */
+static uint64_t worker_counter(const struct worker *worker, size_t row)
+{
+	const uint8_t *stats = (const uint8_t *)worker_stats(worker);
+
+	return counter_read((const counter *)(stats +
+					      worker_counters[row].offset));
+}
+
+static json_t *worker_json(const struct worker *worker)
+{
+	json_t *o = json_pack("{s:s}", "name", worker_name(worker));
+
+	if (worker_cpu(worker) >= 0)
+		json_object_set_new(o, "cpu", json_integer(worker_cpu(worker)));
+	for (size_t i = 0; i < ARRAY_SIZE(worker_counters); i++)
+		json_object_set_new(o, worker_counters[i].name,
+			json_integer((json_int_t)worker_counter(worker, i)));
+	return o;
 }
 
 static void get_worker(struct api_request *request)
 {
 	const struct nic_server *server = api_owner(request);
-	/* Counters: they may be read from any thread. */
-	const struct worker_stats *s = worker_stats(server->worker);
+	json_t *o = json_object(), *list = json_array();
 
-	api_reply(request, 200, json_pack("{s:o, s:o, s:o, s:o, s:o}",
-		"rounds", counter_json(&s->rounds),
-		"busy_rounds", counter_json(&s->busy_rounds),
-		"sleeps", counter_json(&s->sleeps),
-		"wakeups", counter_json(&s->wakeups),
-		"timer_wakeups", counter_json(&s->timer_wakeups)));
+	for (size_t i = 0; i < ARRAY_SIZE(worker_counters); i++) {
+		uint64_t sum = 0;
+
+		for (unsigned int w = 0; w < server->n_workers; w++)
+			sum += worker_counter(server->workers[w], i);
+		json_object_set_new(o, worker_counters[i].name,
+				    json_integer((json_int_t)sum));
+	}
+	for (unsigned int w = 0; w < server->n_workers; w++)
+		json_array_append_new(list, worker_json(server->workers[w]));
+	json_object_set_new(o, "workers", list);
+	api_reply(request, 200, o);
 }
 
 struct link_call {
@@ -317,14 +352,14 @@ static void put_link(struct api_request *request)
 			  api_arg(request, 0));
 		return;
 	}
-	worker_call(server->worker, set_link, &call);
+	worker_call(call.port->queues[0].worker, set_link, &call);
 	api_reply(request, 200, json_pack("{s:s, s:b}", "name",
 					  call.port->name, "link", call.up));
 }
 
 const struct api_route server_api_routes[] = {
 	{ .method = "GET", .path = "/v1/ports", .handle = get_ports,
-	  .help = "Every port: network, kind, link, counters." },
+	  .help = "Every port: network, kind, worker, link, counters." },
 	{ .method = "PUT", .path = "/v1/ports/NAME/link", .handle = put_link,
 	  .help = "Pull or plug the cable of a port.",
 	  .body = { { "up", JSON_TRUE, true, "plugged in?" } } },
@@ -336,7 +371,7 @@ const struct api_route server_api_routes[] = {
 	  .handle = get_verdicts,
 	  .help = "How frames left its switch: one counter per verdict." },
 	{ .method = "GET", .path = "/v1/worker", .handle = get_worker,
-	  .help = "What the worker thread has done." },
+	  .help = "What the worker threads have done, summed and each." },
 	{ 0 },
 };
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -37,12 +38,14 @@ struct call {
 struct worker {
 	char name[16];		/* of the thread */
 	uint64_t poll_ns;	/* how long to spin before sleeping */
+	int cpu;		/* to be pinned to; -1: none */
 	int epfd;		/* epoll of all watches and of wake_fd */
 	struct watch wake;	/* eventfd: a call has come, or stop */
 
 	/* The worker thread's own. */
 	uint64_t now_ns;	/* time of this round */
 	uint64_t last_work_ns;	/* when something was done last */
+	bool busy;		/* what began at now_ns had work */
 	uint64_t last_fds_ns;	/* when descriptors were looked at last */
 	bool fake_clock;	/* worker_set_now() was called */
 	struct list pollers;
@@ -55,7 +58,8 @@ struct worker {
 	struct worker_stats stats;
 
 	/* Shared with callers. */
-	pthread_t thread;
+	cache_aligned bool asleep; /* atomic: a nudge has to wake it */
+	cache_aligned pthread_t thread;
 	bool running;		/* the thread exists; written by its owner */
 	bool stop;		/* atomic: end the loop */
 	pthread_mutex_t calls_lock; /* calls, call.done; a leaf */
@@ -75,10 +79,12 @@ static bool wake_ready(struct watch *watch, uint32_t events)
 
 struct worker *worker_create(const char *name, uint64_t poll_ns)
 {
-	struct worker *w = calloc(1, sizeof(*w));
+	struct worker *w = aligned_alloc(_Alignof(struct worker), sizeof(*w));
 
 	if (!w)
 		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->cpu = -1;
 	strncpy(w->name, name, sizeof(w->name) - 1);
 	w->poll_ns = sched_alone() ? 0 : poll_ns;
 	list_init(&w->pollers);
@@ -129,6 +135,21 @@ void worker_set_now(struct worker *w, uint64_t now_ns)
 {
 	w->fake_clock = true;
 	w->now_ns = now_ns;
+}
+
+void worker_set_cpu(struct worker *w, unsigned int cpu)
+{
+	w->cpu = (int)cpu;
+}
+
+int worker_cpu(const struct worker *w)
+{
+	return w->cpu;
+}
+
+const char *worker_name(const struct worker *w)
+{
+	return w->name;
 }
 
 const struct worker_stats *worker_stats(const struct worker *w)
@@ -362,12 +383,27 @@ void worker_call(struct worker *w, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&w->calls_lock);
 }
 
+void worker_nudge(struct worker *w)
+{
+	/* Reading first keeps the line shared while nobody sleeps; of several
+	 * that find it asleep, one wakes it. */
+	if (__atomic_load_n(&w->asleep, __ATOMIC_SEQ_CST) &&
+	    __atomic_exchange_n(&w->asleep, false, __ATOMIC_SEQ_CST))
+		wake(w);
+}
+
 /* ---- the loop ---- */
 
+/* The one time a round: what the last one took is known with it. */
 static void read_clock(struct worker *w)
 {
+	uint64_t before_ns = w->now_ns;
+
 	if (!w->fake_clock)
 		w->now_ns = time_now_ns();
+	if (w->busy)
+		counter_add(&w->stats.busy_ns, w->now_ns - before_ns);
+	w->busy = false;
 }
 
 /* Timers, descriptors and calls, without waiting. */
@@ -399,6 +435,7 @@ bool worker_round(struct worker *w)
 	counter_add(&w->stats.rounds, 1);
 	if (worked) {
 		w->last_work_ns = w->now_ns;
+		w->busy = true;
 		counter_add(&w->stats.busy_rounds, 1);
 	}
 	return worked;
@@ -425,20 +462,24 @@ static void sleep_until_event(struct worker *w)
 	int n;
 
 	arm_all(w);
+	__atomic_store_n(&w->asleep, true, __ATOMIC_SEQ_CST);
 	/* Whatever came before the arming took effect is found here, whatever
 	 * comes after it wakes us. */
 	if (poll_all(w)) {
+		__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 		disarm_all(w);
 		return;
 	}
 	counter_add(&w->stats.sleeps, 1);
 	n = epoll_pwait2(w->epfd, w->events, EVENTS_MAX, sleep_time(w, &ts),
 			 NULL);
+	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 	read_clock(w);
 	disarm_all(w);
 	counter_add(n > 0 ? &w->stats.wakeups : &w->stats.timer_wakeups, 1);
 	w->last_work_ns = w->now_ns;
 	w->last_fds_ns = w->now_ns;
+	w->busy = true;
 	run_timers(w);
 	if (n > 0)
 		dispatch_events(w, n);
@@ -464,14 +505,26 @@ static void *worker_main(void *arg)
 
 int worker_start(struct worker *w)
 {
+	pthread_attr_t attr;
+	cpu_set_t cpus;
 	int ret;
 
+	ret = pthread_attr_init(&attr);
+	if (ret)
+		return -ret;
+	if (w->cpu >= 0) {
+		CPU_ZERO(&cpus);
+		CPU_SET(w->cpu, &cpus);
+		ret = pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
 	w->stop = false;
 	/* Set first: the new thread may ask through worker_call(). */
 	w->running = true;
-	ret = pthread_create(&w->thread, NULL, worker_main, w);
+	if (!ret)
+		ret = pthread_create(&w->thread, &attr, worker_main, w);
 	if (ret)
 		w->running = false;
+	pthread_attr_destroy(&attr);
 	return -ret;
 }
 

@@ -12,13 +12,24 @@
  *      waiting) and calls from other threads.
  *
  * When nothing has been done for `poll_ns`, it *arms* every poller (asks the
- * other side for a wake-up), gives each one more turn, and only if that finds
- * nothing sleeps in epoll until a descriptor, a timer or a call wakes it.
- * Asking first and looking again second is what makes a lost wake-up
- * impossible.
+ * other side for a wake-up) and says that it is asleep, gives each poller one
+ * more turn, and only if that finds nothing sleeps in epoll until a descriptor,
+ * a timer, a call or a nudge wakes it.  Asking first and looking again second
+ * is what makes a lost wake-up impossible, provided that the other side does
+ * the same the other way round: it publishes first and looks whether it was
+ * asked second, with a full barrier in between on both sides.
  *
- * Threads: worker_call() and worker_stop() from any thread; everything else
- * from the worker's own thread, or before worker_start().
+ *   worker                          other thread, driver
+ *     ask (arm, asleep = true)        publish (ring index, inbox)
+ *     --- full barrier ---            --- full barrier ---
+ *     look once more                  asked? then wake
+ *     sleep
+ *
+ * tests/model/wakeup.pml is this protocol for spin: virtio's flags, virtio's
+ * event index, and worker_nudge().
+ *
+ * Threads: worker_call(), worker_nudge() and worker_stop() from any thread;
+ * everything else from the worker's own thread, or before worker_start().
  */
 #ifndef LOOP_WORKER_H
 #define LOOP_WORKER_H
@@ -70,6 +81,7 @@ struct timer {
 struct worker_stats {
 	counter rounds;		/* times round the loop */
 	counter busy_rounds;	/* of those, with work done */
+	counter busy_ns;	/* time they took, and waking up to work */
 	counter sleeps;		/* times it went to sleep */
 	counter wakeups;	/* woken by a descriptor or a call */
 	counter timer_wakeups;	/* woken by a timer */
@@ -85,6 +97,16 @@ struct worker_stats {
  */
 struct worker *worker_create(const char *name, uint64_t poll_ns);
 
+/** worker_set_cpu() - the thread is to run on this processor alone; before
+ * worker_start(), which fails with -EINVAL if there is no such processor */
+void worker_set_cpu(struct worker *worker, unsigned int cpu);
+
+/** worker_cpu() - that processor, or -1: any */
+int worker_cpu(const struct worker *worker);
+
+/** worker_name() - of the thread */
+const char *worker_name(const struct worker *worker);
+
 /** worker_start() - run the loop in a thread of its own; 0 or -errno */
 int must_check worker_start(struct worker *worker);
 
@@ -98,9 +120,20 @@ void worker_destroy(struct worker *worker);
  * worker_call() - run @fn on the worker's thread and wait for it
  *
  * If the worker does not run (not started, stopped), @fn runs here.  This is
- * how the control API changes anything that belongs to the worker.
+ * how the control API changes anything that belongs to the worker.  Not from
+ * another worker's thread: two that call each other would wait for ever.
  */
 void worker_call(struct worker *worker, void (*fn)(void *arg), void *arg);
+
+/**
+ * worker_nudge() - a poller of @worker has got work from another thread
+ *
+ * To be called after publishing it by a __ATOMIC_SEQ_CST store, which the
+ * poller reads by a __ATOMIC_SEQ_CST load: of the two, and of the worker's own
+ * two, see above.  Costs a system call only if the worker sleeps, and only the
+ * first one that comes.  Any thread; never waits.
+ */
+void worker_nudge(struct worker *worker);
 
 /** worker_now() - the time of this round, CLOCK_MONOTONIC ns */
 uint64_t worker_now(const struct worker *worker);

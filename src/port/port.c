@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "port/inbox.h"
+
 /* The batch of the round; a frame never outlives it, so one a thread will do */
 static _Thread_local struct frame_batch round_batch;
 
@@ -38,8 +40,7 @@ static bool port_queue_poll(struct poller *poller)
 	port->ops->tx_burst(queue, batch, &worked);
 	if (!batch->n) {
 		/* The sender took back what was held, if anything. */
-		queue->held_since_ns = 0;
-		queue->resume_seg = 0;
+		queue->hold = (struct port_hold){ 0 };
 		return worked;
 	}
 	n = port->input(queue, batch);
@@ -91,8 +92,7 @@ void port_queue_start(struct port_queue *queue)
 {
 	if (queue->running)
 		return;
-	queue->held_since_ns = 0;
-	queue->resume_seg = 0;
+	queue->hold = (struct port_hold){ 0 };
 	queue->rx_full_since_ns = 0;
 	queue->running = true;
 	worker_add_poller(queue->worker, &queue->poller);
@@ -127,4 +127,8 @@ void port_stats_sum(const struct port *port, struct port_stats *sum)
 		for (size_t c = 0; c < sizeof(*sum) / sizeof(*to); c++)
 			to[c].v += counter_read(&from[c]);
 	}
+	for (unsigned int i = 0; i < port->n_inboxes; i++)
+		if (port->inboxes[i])
+			sum->rx_full.v +=
+				counter_read(&port->inboxes[i]->lost);
 }

@@ -41,6 +41,7 @@ enum {
 	PORT_HOLD_NS = 1000000,
 };
 
+struct inbox;
 struct port;
 struct port_queue;
 
@@ -141,6 +142,13 @@ struct port_stats {
 	counter bad_offload;	/* offload fields contradict the headers */
 };
 
+/* Back-pressure: how far a supplier of frames has waited for a receiver. */
+struct port_hold {
+	uint64_t since_ns;	/* held since; 0: not held */
+	uint32_t resume_seg;	/* held in the middle of a large frame: segments
+				 * of it that have been delivered */
+};
+
 /* One queue pair. */
 struct port_queue {
 	struct port *port;	/* whose */
@@ -150,9 +158,7 @@ struct port_queue {
 				 * switch starts it */
 	bool running;		/* between start and stop */
 	struct poller poller;	/* port_queue_poll() */
-	uint64_t held_since_ns;	/* back-pressure: since when; 0: not held */
-	uint32_t resume_seg;	/* held in the middle of a large frame: segments
-				 * of it that have been delivered */
+	struct port_hold hold;	/* as sender */
 	uint64_t rx_full_since_ns; /* as receiver: refuses frames since; 0: took
 				 * what was offered last */
 	bool rx_dirty;		/* has been delivered to since its last flush */
@@ -174,13 +180,17 @@ struct port {
 	/* Set by the switch at attach, NULL before. */
 	unsigned int (*input)(struct port_queue *queue,
 			      struct frame_batch *batch);
-	void *sw;		/* the switch */
+	void *sw;		/* the switch's part on our worker */
 	unsigned int sw_idx;	/* our number in it */
+	struct inbox *const *inboxes; /* n_inboxes, NULLs among them: frames
+				 * from other workers; NULL: none */
+	unsigned int n_inboxes;
 };
 
 /**
  * port_init() - set up the part that every port has
- * @worker: serves all its queues
+ * @worker: serves all its queues, and is where its device and its peer are
+ *	served: a port is on one worker
  */
 void port_init(struct port *port, const struct port_ops *ops, const char *name,
 	       struct worker *worker, unsigned int n_queues);
@@ -212,7 +222,8 @@ unsigned int port_deliver(struct port_queue *queue,
 			  struct frame *const *frames, unsigned int n,
 			  uint32_t *resume_seg);
 
-/** port_stats_sum() - over all queues */
+/** port_stats_sum() - over all queues, and what was lost on the way there; any
+ * thread, as long as the port stays attached or detached */
 void port_stats_sum(const struct port *port, struct port_stats *sum);
 
 #endif

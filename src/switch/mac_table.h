@@ -17,8 +17,15 @@
  * loses an address to another.
  *
  * The key is the address alone, without the VLAN.  Times are milliseconds of
- * any clock that does not go back.  Ports are numbers below `max_ports`.
- * Threads: none of this locks; it belongs to the switch's worker.
+ * any clock that does not go back; several threads' may differ a little.  Ports
+ * are numbers below `max_ports`.
+ *
+ * Threads: any.  Looking an address up takes no lock: slots of the index and
+ * entries are words that are read whole, and a search that found nothing while
+ * slots were moved is repeated, a few times (then the address is unknown, and
+ * its frame flooded).  Changes are made under one mutex.  Learning that an
+ * address is where it was, at most once a millisecond, does not wait for it;
+ * only a new address, or one that has moved, does.
  */
 #ifndef SWITCH_MAC_TABLE_H
 #define SWITCH_MAC_TABLE_H
@@ -76,7 +83,7 @@ void mac_table_forget(struct mac_table *table, unsigned int port);
 uint64_t mac_table_expire(struct mac_table *table, uint64_t now_ms);
 
 /** mac_table_walk() - copy at most @max entries that have not aged; how many */
-unsigned int mac_table_walk(const struct mac_table *table, uint64_t now_ms,
+unsigned int mac_table_walk(struct mac_table *table, uint64_t now_ms,
 			    struct mac_table_entry *entries, unsigned int max);
 
 /** mac_table_count() - entries in use, aged ones not yet dropped included */

@@ -10,9 +10,21 @@
  * VLAN.  A sender's frames keep to one queue of each receiver, so they stay in
  * order.
  *
- * Threads: attach, detach and the pipeline run on the worker that serves the
- * ports; counters and the copies made by vswitch_macs() may be asked for from
- * there (see worker_call()).
+ * Workers.  A port is on one of the switch's workers, and the pipeline runs
+ * there for the frames it sends.  Each worker has its own list of all ports and
+ * its own counters (summed when read); only the MAC table is shared (see
+ * mac_table.h).  Between ports of one worker a frame is copied once, from
+ * sender to receiver, without a lock or a shared line but that table.  To a
+ * port of another worker it goes through an inbox (see port/inbox.h), which is
+ * one more copy; what that port has no room for within PORT_HOLD_NS is lost and
+ * counted as rx_full there, its verdict being UNICAST.
+ *
+ * Threads: vswitch_attach(), vswitch_detach() and vswitch_port_at() from one
+ * controlling thread, which is none of the workers' unless there is but one of
+ * them; they ask the workers one after the other and wait (worker_call()), so
+ * that no worker knows a port that is not there any more.  vswitch_forget()
+ * from any thread; vswitch_macs() from any thread while none is attached or
+ * detached; counters always, from any.
  */
 #ifndef SWITCH_VSWITCH_H
 #define SWITCH_VSWITCH_H
@@ -21,7 +33,11 @@
 #include "base/util.h"
 #include "port/port.h"
 
-enum { VSWITCH_PORTS_MAX = 1024, VSWITCH_NAME_MAX = 64 };
+enum {
+	VSWITCH_PORTS_MAX = 1024,
+	VSWITCH_NAME_MAX = 64,
+	VSWITCH_WORKERS_MAX = 16,
+};
 
 /* V(NAME, "counter name", "explanation"): all there is to know of a verdict. */
 #define VSWITCH_VERDICTS(V)						\
@@ -53,7 +69,9 @@ struct vswitch;
 
 struct vswitch_config {
 	const char *name;	/* of the network; copied */
-	struct worker *worker;	/* serves it */
+	struct worker *worker;	/* serves it, if there is but one */
+	struct worker *const *workers; /* or n_workers of them, that do */
+	unsigned int n_workers;	/* up to VSWITCH_WORKERS_MAX; 0: the one */
 	unsigned int max_macs;	/* table bound, up to MAC_TABLE_MAX; 0: 8192 */
 	unsigned int ageing_ms;	/* entry lifetime; 0: 300 000 (802.1D) */
 };
@@ -81,10 +99,12 @@ void vswitch_destroy(struct vswitch *sw);
 
 const char *vswitch_name(const struct vswitch *sw);
 
-/** vswitch_attach() - and start the port's queues; 0, -ENOSPC, -EEXIST */
+/** vswitch_attach() - and start the port's queues; 0, -ENOSPC, -EEXIST,
+ * -ENOMEM, -EINVAL (its worker is not one of the switch's) */
 int must_check vswitch_attach(struct vswitch *sw, struct port *port);
 
-/** vswitch_detach() - stop its queues, forget its addresses */
+/** vswitch_detach() - stop its queues, forget its addresses; frames under way
+ * to it are lost */
 void vswitch_detach(struct port *port);
 
 /** vswitch_ports() - the @i-th attached port, in order of attachment; or NULL*/

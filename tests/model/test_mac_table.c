@@ -125,7 +125,7 @@ static const uint8_t *mac(unsigned int i)
 	return addr;
 }
 
-static void assert_agree(const struct mac_table *table, const struct model *m,
+static void assert_agree(struct mac_table *table, const struct model *m,
 			 uint64_t now)
 {
 	const struct vswitch_mac_stats *stats = mac_table_stats(table);
