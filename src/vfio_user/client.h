@@ -12,7 +12,8 @@
  *
  * A region may have windows, to be mapped into the guest, and doorbells, whose
  * writes may be made an eventfd's; both are looked up when the connection is
- * made.
+ * made.  Registers that the server shares in memory (pci/shared_regs.h) are
+ * accessed there as long as that comes to the same; it costs no message.
  *
  * Threads: any, unless said otherwise.
  */

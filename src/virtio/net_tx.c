@@ -27,38 +27,46 @@ static _Thread_local struct {
 	unsigned int n_used;		/* chains given back */
 } burst;
 
+static void count_bad(struct port_queue *queue,
+		      struct virtio_net_counters *counters, enum fate fate)
+{
+	switch (fate) {
+	case FATE_FRAME:
+		break;
+	case FATE_BAD_CHAIN:
+		counter_add(&counters->tx_bad_chain, 1);
+		break;
+	case FATE_BAD_HDR:
+		counter_add(&counters->tx_bad_hdr, 1);
+		break;
+	case FATE_BAD_LEN:
+		counter_add(&queue->stats.tx_bad_len, 1);
+		break;
+	case FATE_DISABLED:
+		counter_add(&counters->tx_disabled, 1);
+		break;
+	}
+}
+
 /* Chains up to @end go back. */
 static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
 		      unsigned int end)
 {
-	struct virtio_net_counters *counters = &vq->net->counters;
-
 	for (; burst.n_used < end; burst.n_used++) {
+		enum fate fate = burst.fate[burst.n_used];
+
 		vring_use(&vq->ring, 0);
-		switch (burst.fate[burst.n_used]) {
-		case FATE_FRAME:
-			break;
-		case FATE_BAD_CHAIN:
-			counter_add(&counters->tx_bad_chain, 1);
-			break;
-		case FATE_BAD_HDR:
-			counter_add(&counters->tx_bad_hdr, 1);
-			break;
-		case FATE_BAD_LEN:
-			counter_add(&queue->stats.tx_bad_len, 1);
-			break;
-		case FATE_DISABLED:
-			counter_add(&counters->tx_disabled, 1);
-			break;
-		}
+		if (unlikely(fate != FATE_FRAME))
+			count_bad(queue, &vq->net->counters, fate);
 	}
 }
 
 /* The header may share a buffer with the packet, or be spread over several. */
-static enum fate make_frame(const struct virtio_net *net,
+static enum fate make_frame(const struct virtio_net_vq *vq,
 			    const struct vring_chain *chain,
 			    struct frame_batch *batch, struct frame *frame)
 {
+	struct virtio_net *net = vq->net;
 	struct vnet_hdr hdr;
 
 	if (unlikely(chain->bad || chain->out_len < net->hdr_len))
@@ -77,9 +85,14 @@ static enum fate make_frame(const struct virtio_net *net,
 	default:
 		return FATE_BAD_CHAIN;
 	}
+	/* What else there is in the flags a driver may not set, and we are to
+	 * ignore (5.1.6.2): that its checksums are right is not its to say. */
+	hdr.flags &= VNET_HDR_NEEDS_CSUM;
 	if (hdr.flags | hdr.gso_type && vnet_hdr_get(&hdr, frame) < 0)
 		return FATE_BAD_HDR;
 	frame_pop_vlan(frame);
+	if (unlikely(net->n_active > 1) && !net->rss.steer)
+		net_flow_sent(net, frame, vq->idx / 2);
 	return FATE_FRAME;
 }
 
@@ -108,6 +121,8 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	struct vring *ring = &vq->ring;
 	unsigned int had = vring_n_ahead(ring), n, i;
 
+	if (unlikely(vq->on_hold))
+		return;
 	n = vring_fetch(ring, BATCH_MAX);
 	burst.n_used = 0;
 	vq_check(vq);
@@ -122,8 +137,7 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 		if (!frame)
 			break;
 		burst.fate[i] = !vq->enabled ? FATE_DISABLED :
-			make_frame(vq->net, vring_chain(ring, i -
-							burst.n_used),
+			make_frame(vq, vring_chain(ring, i - burst.n_used),
 				   batch, frame);
 		if (likely(burst.fate[i] == FATE_FRAME)) {
 			frame->cookie = i;

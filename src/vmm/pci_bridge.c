@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/byteorder.h"
-#include "vmm/irq.h"
 #include "vmm/pci_host.h"
 
 static struct pci_bridge *bridge_of(struct pci_function *fn)
@@ -109,7 +108,6 @@ static int init(struct pci_bridge *bridge, struct pci_host *host,
 	memset(bridge, 0, sizeof(*bridge));
 	bridge->host = host;
 	bridge->is_port = is_port;
-	bridge->line_gsi = IRQ_NO_GSI;
 	bridge->fn.ops = &bridge_ops;
 	bridge->fn.bridge = bridge;
 	bridge->secondary.above = bridge;

@@ -180,6 +180,7 @@ def test_show_and_link(two):
     assert result.returncode == 1 and 'nobody.0' in result.stderr
     for what in ('devices', 'networks', 'macs', 'verdicts', 'worker', 'stats'):
         assert two.ok('show', what)
+    assert 'A-FRAME  AN-IRQ' in two.ok('show', 'devices')
     verdicts = json.loads(two.ok('show', 'verdicts', 'lan', '--json'))
     assert {'verdict': 'flood', 'frames': 0}.items() <= next(
         v for v in verdicts['verdicts'] if v['verdict'] == 'flood').items()
