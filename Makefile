@@ -20,7 +20,7 @@ build: build/build.ninja
 	@ninja -C build
 
 build/build.ninja:
-	meson setup build --buildtype=release -Db_ndebug=false \
+	meson setup build --buildtype=release -Db_ndebug=false -Db_lto=true \
 		--prefix=$(PREFIX)
 
 asan: $(ASAN)/build.ninja

@@ -30,7 +30,7 @@ import threading
 import time
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TREE / 'tests/guest'), str(TREE / 'tests/qemu')]
+sys.path[:0] = [str(TREE / 'tests/guest'), str(TREE / 'tests/lib')]
 from machine import PROGRAM, Machine, why_no_kvm   # noqa: E402
 import qemu                                        # noqa: E402
 

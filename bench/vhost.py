@@ -3,49 +3,75 @@
 """The vhost-user switch beside its peers: DPDK's testpmd (a wire, no look-up)
 and Open vSwitch with DPDK (learning by MAC), in one run, taking turns.
 
-    bench/vhost.py [ROUNDS]
+    bench/vhost.py [ROUNDS]             (3)
 
 The switch has core 0; both machines, stock DPDK virtio-user NICs, have core 1.
 Needs root, two cores, huge pages, and Debian's dpdk, libdpdk-dev and
-openvswitch-switch-dpdk; a peer that is not installed is left out.  Figures of
-one run are to be compared with each other only: each is also given as a ratio
-to ours of the same round.
+openvswitch-switch-dpdk; a peer that is not installed is left out.
+
+Figures of one run are to be compared with each other only: each is also given
+as a ratio to ours of the same round.  Hosts move virtual cores about, and with
+them the time a cache line takes from one to the other ("hop"): rounds in which
+it was the same for all (near or far) are told apart.
+
+Cycles are those of the time stamp counter that the switch's core was busy for a
+frame, as each switch counts them itself.
 """
+import collections
+import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
+from ovs import Ovs, reserve_pages
+
 TREE = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = os.environ.get('BACKPLANE', str(TREE / 'build' / 'backplane'))
 SECONDS = float(os.environ.get('BENCH_SECONDS', '2'))
 CLIENT = TREE / 'build' / 'bench' / 'vhost_pair'
-VSWITCHD = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
-HUGE_PAGES = '/proc/sys/vm/nr_hugepages'
-PAGES = 1024
+LIMITS = TREE / 'build' / 'bench' / 'limits'
+NEAR_NS = 80            # a hop below it is one between near cores
 
-# name: (what is asked of the machines, the figure, better is greater)
+# name: (what is asked of the machines, the figure, what the machine can do)
 TESTS = {
-    'flood 64': ('flood 60 {s}', 'mpps', True),
-    'flood 512': ('flood 508 {s}', 'mpps', True),
-    'flood 1518': ('flood 1514 {s}', 'mpps', True),
-    'rtt': ('rtt 60 0 {s}', 'p50_us', False),
-    'rtt after 1 ms': ('rtt 60 1000 {s}', 'p50_us', False),
+    'flood 64': ('flood 60 {s}', 'mpps', 'copy 60'),
+    'flood 512': ('flood 508 {s}', 'mpps', 'copy 508'),
+    'flood 1518': ('flood 1514 {s}', 'mpps', 'copy 1514'),
+    'rtt': ('rtt 60 0 {s}', 'p50_us', None),
+    'rtt after 1 ms': ('rtt 60 1000 {s}', 'p50_us', 'wake 1000'),
+    'rtt after 10 ms': ('rtt 60 10000 {s}', 'p50_us', 'wake 10000'),
 }
+FLOODS = [name for name, test in TESTS.items() if test[1] == 'mpps']
+
+
+class Connection(http.client.HTTPConnection):
+    """To an API on a unix socket."""
+
+    def __init__(self, path):
+        super().__init__('localhost')
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
 
 
 class Ours:
     name = 'backplane'
 
     def __init__(self, directory):
+        self.api = f'{directory}/api'
         self.process = subprocess.Popen(
-            ['taskset', '-c', '0', PROGRAM, 'serve',
+            ['taskset', '-c', '0', PROGRAM, 'serve', '--api', self.api,
              '--port', f'vhost-user:{directory}/s0',
              '--port', f'vhost-user:{directory}/s1'],
             stderr=subprocess.DEVNULL)
@@ -53,6 +79,14 @@ class Ours:
     @staticmethod
     def missing():
         return '' if os.access(PROGRAM, os.X_OK) else PROGRAM
+
+    def busy_cycles(self, ghz):
+        """In all; frames come from the machines."""
+        connection = Connection(self.api)
+        connection.request('GET', '/v1/worker')
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer['busy_ns'] * ghz
 
     def stop(self):
         self.process.terminate()
@@ -64,84 +98,90 @@ class Testpmd:
 
     def __init__(self, directory):
         self.process = subprocess.Popen(
-            ['dpdk-testpmd', '--lcores', '0@0,1@0', '--in-memory', '--no-pci',
+            ['stdbuf', '-oL', 'dpdk-testpmd', '--lcores', '0@0,1@0',
+             '--in-memory', '--no-pci',
              '-m', '256', '--log-level=error',
              '--vdev', f'net_vhost0,iface={directory}/s0,queues=1',
              '--vdev', f'net_vhost1,iface={directory}/s1,queues=1',
-             '--', '-i', '--auto-start', '--forward-mode=io'],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
+             '--', '-i', '--auto-start', '--forward-mode=io',
+             '--record-core-cycles'],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
 
     @staticmethod
     def missing():
         return '' if shutil.which('dpdk-testpmd') else 'dpdk'
+
+    def busy_cycles(self, _):
+        self.process.stdin.write('show fwd stats all\n')
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            found = re.search(r'total cycles=(\d+)', line)
+            if found:
+                return int(found[1])
+        raise EOFError('testpmd has ended')
 
     def stop(self):
         self.process.terminate()
         self.process.wait()
 
 
-class Ovs:
-    name = 'ovs-dpdk'
-
-    def __init__(self, directory):
-        self.dir = pathlib.Path(directory)
-        self.env = {**os.environ, **{
-            f'OVS_{k}DIR': str(directory) for k in ('RUN', 'LOG', 'DB',
-                                                    'SYSCONF')}}
-        self.db = f'unix:{directory}/db.sock'
-        self.run('ovsdb-tool', 'create', f'{directory}/conf.db',
-                 '/usr/share/openvswitch/vswitch.ovsschema')
-        self.processes = [self.start(
-            'ovsdb-server', f'{directory}/conf.db', f'--remote=p{self.db}',
-            '-vconsole:off')]
-        while not (self.dir / 'db.sock').exists():
-            time.sleep(0.05)
-        self.vsctl('--no-wait', 'init')
-        self.vsctl('--no-wait', 'set', 'Open_vSwitch', '.',
-                   'other_config:dpdk-init=true',
-                   'other_config:pmd-cpu-mask=1',
-                   'other_config:dpdk-lcore-mask=1',
-                   'other_config:dpdk-extra=--in-memory --no-pci -m 512')
-        self.processes.append(self.start(VSWITCHD, self.db, '-vconsole:off'))
-        self.vsctl('add-br', 'br0', '--', 'set', 'bridge', 'br0',
-                   'datapath_type=netdev')
-        for port in ('s0', 's1'):
-            self.vsctl('add-port', 'br0', port, '--', 'set', 'interface',
-                       port, 'type=dpdkvhostuser')
-
-    @staticmethod
-    def missing():
-        return '' if os.path.exists(VSWITCHD) else 'openvswitch-switch-dpdk'
-
-    def run(self, *command):
-        subprocess.run(command, env=self.env, check=True,
-                       stdout=subprocess.DEVNULL)
-
-    def start(self, *command):
-        return subprocess.Popen(command, env=self.env,
-                                stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
-
-    def vsctl(self, *args):
-        self.run('ovs-vsctl', '--db=' + self.db, *args)
-
-    def stop(self):
-        for process in reversed(self.processes):
-            process.terminate()
-            process.wait()
-
-
-def build_client():
+def build():
+    """The machines, and the measure of what two cores can do."""
     flags = subprocess.run(['pkg-config', '--cflags', '--libs', 'libdpdk'],
                            capture_output=True, text=True, check=True).stdout
     CLIENT.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run(['cc', '-O2', '-march=native',
-                    str(TREE / 'bench' / 'vhost_pair.c'), '-o', str(CLIENT),
-                    *flags.split()], check=True)
+    for program, also in (CLIENT, flags.split()), (LIMITS, ['-pthread']):
+        source = TREE / 'bench' / (program.name + '.c')
+        subprocess.run(['cc', '-O3', '-march=native', '-D_GNU_SOURCE',
+                        str(source), '-o', str(program), *also], check=True)
 
 
-def measure(dut_class):
+def limit(what):
+    return float(subprocess.run([LIMITS, *what.split()], check=True,
+                                capture_output=True, text=True).stdout)
+
+
+class Machines:
+    """Two stock NICs on the sockets of a switch."""
+
+    def __init__(self, directory):
+        vdevs = [f'--vdev=net_virtio_user{i},path={directory}/s{i},'
+                 f'queues=1,queue_size=256,mac=02:00:00:00:00:0{i + 1},'
+                 'mrg_rxbuf=1,in_order=0,packed_vq=0' for i in (0, 1)]
+        self.process = subprocess.Popen(
+            ['taskset', '-c', '1', CLIENT, '--lcores', '0@1', '--in-memory',
+             '--single-file-segments', '--no-pci', '-m', '256',
+             '--log-level=error', *vdevs],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True)
+        while self.process.stdout.readline().strip() != 'ready':
+            if self.process.poll() is not None:
+                raise EOFError('the machines have ended')
+
+    def run(self, ask):
+        self.process.stdin.write(ask + '\n')
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+def run_test(dut, machines, ask, ghz):
+    before = dut.busy_cycles(ghz)
+    answer = machines.run(ask.format(s=SECONDS))
+    if answer.get('frames'):
+        answer['cycles'] = (dut.busy_cycles(ghz) - before) / answer['frames']
+    return answer
+
+
+def turn(dut_class, ghz):
     """One turn of one switch; test name -> what the machines say"""
     with tempfile.TemporaryDirectory() as directory:
         dut = dut_class(directory)
@@ -153,66 +193,72 @@ def measure(dut_class):
                     raise TimeoutError(f'{dut.name} does not come up')
                 time.sleep(0.1)
             time.sleep(1)
-            vdevs = [f'--vdev=net_virtio_user{i},path={directory}/s{i},'
-                     f'queues=1,queue_size=256,mac=02:00:00:00:00:0{i + 1},'
-                     'mrg_rxbuf=1,in_order=0,packed_vq=0' for i in (0, 1)]
-            client = subprocess.Popen(
-                ['taskset', '-c', '1', CLIENT, '--lcores', '0@1',
-                 '--in-memory', '--single-file-segments', '--no-pci', '-m',
-                 '256', '--log-level=error', *vdevs],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL, text=True)
+            before = limit('hop')
+            machines = Machines(directory)
             try:
-                while client.stdout.readline().strip() != 'ready':
-                    if client.poll() is not None:
-                        raise EOFError(f'{dut.name}: the machines have ended')
-                answers = {}
-                for name, (ask, _, _) in TESTS.items():
-                    client.stdin.write(ask.format(s=SECONDS) + '\n')
-                    client.stdin.flush()
-                    answers[name] = json.loads(client.stdout.readline())
-                client.stdin.close()
-                client.wait(20)
-                return answers
+                # Caches, flow tables and counters warm up.
+                machines.run('flood 60 0.1')
+                answers = {name: run_test(dut, machines, test[0], ghz)
+                           for name, test in TESTS.items()}
             finally:
-                client.kill()
-                client.wait()
+                machines.stop()
+            answers['hop'] = (before, limit('hop'))
+            return answers
         finally:
             dut.stop()
 
 
-def reserve_pages():
-    with open(HUGE_PAGES, 'r+', encoding='ascii') as f:
-        if int(f.read()) < PAGES:
-            f.seek(0)
-            f.write(str(PAGES))
+def mode_of(turns):
+    """Of a round: near, far, or both."""
+    modes = {'near' if ns < NEAR_NS else 'far'
+             for answers in turns.values() for ns in answers['hop']}
+    return modes.pop() if len(modes) == 1 else 'mixed'
 
 
-def report(rounds):
+def median_of(rounds, name, test, metric):
+    return statistics.median(r[name][test].get(metric, 0) for r in rounds)
+
+
+def report_test(rounds, test, limits):
+    metric = TESTS[test][1]
+    line = f'{test:16}'
+    for name in rounds[0]:
+        value = median_of(rounds, name, test, metric)
+        ratio = statistics.median(
+            r[Ours.name][test][metric] / max(r[name][test][metric], 1e-9)
+            for r in rounds)
+        note = ''
+        if metric == 'mpps':
+            full = median_of(rounds, name, test, 'ring_full_pct')
+            cycles = median_of(rounds, name, test, 'cycles')
+            note = f'{full:3.0f}% full {cycles:4.0f} cycles'
+        line += f'{value:8.2f} {ratio:5.2f}x {note:20}'
+    print(line + (f'{limits[test]:8.2f}' if test in limits else ''))
+
+
+def report(rounds, limits):
     """rounds: a list of DUT name -> test name -> answer"""
-    print(f'{"":16}' + ''.join(f'{name:>28}' for name in rounds[0]))
-    for test, (_, metric, _) in TESTS.items():
-        line = f'{test:16}'
-        for name in rounds[0]:
-            values = [r[name][test][metric] for r in rounds]
-            ratio = statistics.median(
-                r[Ours.name][test][metric] / r[name][test][metric]
-                for r in rounds)
-            full = statistics.median(
-                r[name][test].get('ring_full_pct', 0) for r in rounds)
-            note = f' {full:.0f}% full' if metric == 'mpps' else ''
-            line += f'{statistics.median(values):9.2f} ours {ratio:4.2f}x' + \
-                f'{note:>9}'
-        print(line)
+    by_mode = collections.defaultdict(list)
+    for turns in rounds:
+        by_mode[mode_of(turns)].append(turns)
+    for mode, same in by_mode.items():
+        print(f'\n{len(same)} of {len(rounds)} rounds: cores {mode}\n{"":16}' +
+              ''.join(f'{name:>16}{"":20}' for name in same[0]) +
+              'machine')
+        for test in TESTS:
+            report_test(same, test, limits)
+    print()
     for name in rounds[0]:
         lost = max(r[name][t].get('lost_pct', 0) for r in rounds
                    for t in TESTS)
         wrong = sum(r[name][t].get(k, 0) for r in rounds for t in TESTS
                     for k in ('bad', 'late'))
         print(f'{name}: lost at most {lost:.3f} %, bad or late {wrong}')
-    print('Mpps delivered, p50 of round trips in us; "full": how often the '
-          'sender found no room,\nnear 0: the machines limit, near 100: the '
-          'switch does')
+    print('floods: Mpps delivered; rtt: p50 in us; "x": ours to theirs.\n'
+          '"full": how often the sender found no room; near 0: the machines '
+          'limit, near 100:\nthe switch does.  "cycles": the switch\'s core '
+          'was busy for a frame.  "machine": what\ntwo cores can do at best: '
+          'one copy and nothing else; one wake-up of an eventfd.')
 
 
 def main():
@@ -224,7 +270,7 @@ def main():
               'openvswitch-switch-dpdk')
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))
-    build_client()
+    build()
     reserve_pages()
     duts = []
     for dut in (Ours, Testpmd, Ovs):
@@ -232,8 +278,15 @@ def main():
             print(f'{dut.name} is left out: no {dut.missing()}')
         else:
             duts.append(dut)
-    report([{dut.name: measure(dut) for dut in duts}
-            for _ in range(n_rounds)])
+    ghz = limit('tsc')
+    limits = {name: limit(test[2]) for name, test in TESTS.items() if test[2]}
+    rounds = []
+    for i in range(n_rounds):
+        rounds.append({})
+        for dut in duts:
+            print(f'round {i + 1} of {n_rounds}: {dut.name}', file=sys.stderr)
+            rounds[-1][dut.name] = turn(dut, ghz)
+    report(rounds, limits)
 
 
 main()

@@ -151,9 +151,9 @@ static void flood(unsigned int len, double secs)
 	took = seconds_since(start);
 	got = n_got;
 	drain();
-	printf("{\"mpps\": %.4f, \"lost_pct\": %.4f, \"bad\": %" PRIu64
+	printf("{\"mpps\": %.4f, \"frames\": %" PRIu64 ", \"lost_pct\": %.4f, \"bad\": %" PRIu64
 	       ", \"late\": %" PRIu64 ", \"ring_full_pct\": %.1f}\n",
-	       (double)got / took / 1e6,
+	       (double)got / took / 1e6, n_got,
 	       100.0 * (1.0 - (double)n_got / (double)n_sent), n_bad, n_late,
 	       100.0 * (double)n_full / (double)n_bursts);
 }

@@ -24,7 +24,7 @@ _backplane()
 
 	if [ "$COMP_CWORD" = 1 ]; then
 		words="up down ps exec console show link attach detach serve
-			vm lab --help
+			vm host lab --help
 			--version"
 	elif [ "$prev" = --lab ]; then
 		words=$(_backplane_names labs)
@@ -42,6 +42,7 @@ _backplane()
 		show) words="ports devices networks macs verdicts stats nics worker --lab
 			--json --help" ;;
 		link) words="--lab --help up down $(_backplane_names ports)" ;;
+		host) words="--json --help" ;;
 		lab) words="validate schema api" ;;
 		serve) words="--port --run-dir --api --workers --cpus --poll-us --no-sandbox
 			--help" ;;

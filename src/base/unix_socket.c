@@ -41,7 +41,8 @@ static int bind_replacing(int fd, const struct sockaddr_un *addr)
 	return bind(fd, sa, sizeof(*addr)) < 0 ? -errno : 0;
 }
 
-int unix_listen(const char *path, int backlog, int *fd)
+/* A socket of @type, bound to @path. */
+static int make_bound(const char *path, int type, int *fd)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int ret;
@@ -50,26 +51,31 @@ int unix_listen(const char *path, int backlog, int *fd)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(addr.sun_path, path);
-	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	*fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*fd < 0)
 		return -errno;
 	/* bind() gives the file the mode of the socket. */
-	if (fchmod(*fd, 0600) < 0) {
-		ret = -errno;
-		goto err_close;
-	}
-	ret = bind_replacing(*fd, &addr);
+	ret = fchmod(*fd, 0600) < 0 ? -errno : bind_replacing(*fd, &addr);
 	if (ret < 0)
-		goto err_close;
+		fd_close(fd);
+	return ret;
+}
+
+int unix_listen(const char *path, int backlog, int *fd)
+{
+	int ret = make_bound(path, SOCK_STREAM, fd);
+
+	if (ret < 0)
+		return ret;
 	if (listen(*fd, backlog) < 0) {
 		ret = -errno;
-		goto err_unlink;
+		unlink(path);
+		fd_close(fd);
 	}
-	return 0;
-
-err_unlink:
-	unlink(path);
-err_close:
-	fd_close(fd);
 	return ret;
+}
+
+int unix_bind_dgram(const char *path, int *fd)
+{
+	return make_bound(path, SOCK_DGRAM, fd);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listening on a UNIX stream socket in the file system.
+ * UNIX sockets that are reached by a name in the file system.
  */
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
@@ -18,5 +18,8 @@
  * -ENAMETOOLONG, or another -errno.
  */
 int must_check unix_listen(const char *path, int backlog, int *fd);
+
+/** unix_bind_dgram() - the same for datagrams: all that come are for @fd */
+int must_check unix_bind_dgram(const char *path, int *fd);
 
 #endif

@@ -18,6 +18,7 @@ int cmd_console(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_down(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_host(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 int cmd_link(int argc, char **argv);
 int cmd_ps(int argc, char **argv);

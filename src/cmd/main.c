@@ -30,6 +30,7 @@ static const struct command commands[] = {
 	{ "serve", "the NIC server: ports on a switch, for any VMM",
 	  cmd_serve },
 	{ "vm", "one virtual machine", cmd_vm },
+	{ "host", "what this host can do, and why", cmd_host },
 	{ "lab", NULL, cmd_lab },
 };
 

@@ -10,6 +10,7 @@
 #include "loop/worker.h"
 #include "nic/model.h"
 #include "pci/pci.h"
+#include "port/dgram.h"
 #include "port/port.h"
 #include "port/stream.h"
 #include "port/tap.h"
@@ -29,6 +30,8 @@ static const struct {
 		"tap interface NAME of this host, created if need be" },
 	[PORT_STREAM] = { "stream", "stream:PATH | stream:fd=N",
 		"QEMU's -netdev stream: listen on PATH, or use socket N" },
+	[PORT_DGRAM] = { "dgram", "dgram:PATH | dgram:fd=N",
+		"QEMU's -netdev dgram: bind PATH, or use socket N" },
 	[PORT_VHOST_USER] = { "vhost-user", "vhost-user:PATH",
 		"virtio queues for a VMM's vhost-user netdev, on socket PATH" },
 };
@@ -89,6 +92,14 @@ static int set_link(struct port_spec *spec, const char *value)
 	return spec->link_down || !strcmp(value, "up") ? 0 : -EINVAL;
 }
 
+static int set_peer(struct port_spec *spec, const char *value)
+{
+	if (!*value || strlen(value) >= sizeof(spec->peer) || spec->fd >= 0)
+		return -EINVAL;
+	snprintf(spec->peer, sizeof(spec->peer), "%s", value);
+	return 0;
+}
+
 static int set_server(struct port_spec *spec, const char *value)
 {
 	spec->client = false;
@@ -110,6 +121,12 @@ static int set_queues(struct port_spec *spec, const char *value)
 		return -EINVAL;
 	spec->queues = (unsigned int)n;
 	return 0;
+}
+
+static int set_vnet_hdr(struct port_spec *spec, const char *value)
+{
+	spec->no_vnet_hdr = !strcmp(value, "off");
+	return spec->no_vnet_hdr || !strcmp(value, "on") ? 0 : -EINVAL;
 }
 
 static int set_mtu(struct port_spec *spec, const char *value)
@@ -134,6 +151,8 @@ static const struct option_key keys[] = {
 	  BIT(PORT_VFIO_USER), NIC_OPT_CRC, set_crc },
 	{ "caps", false, "qemu or full: capabilities as QEMU's model, as the chip",
 	  BIT(PORT_VFIO_USER), NIC_OPT_CAPS, set_caps },
+	{ "peer", false, "path of the peer's socket (dgram:PATH; default: who sent last)",
+	  BIT(PORT_DGRAM), 0, set_peer },
 	{ "server", true, "listen on PATH (this is the default)",
 	  BIT(PORT_VHOST_USER), 0, set_server },
 	{ "client", true, "connect to PATH, again and again",
@@ -143,6 +162,8 @@ static const struct option_key keys[] = {
 	  set_queues },
 	{ "mtu", false, "MTU told to the driver, 68 to 65535 (virtio-net)",
 	  BIT(PORT_VFIO_USER), NIC_OPT_MTU, set_mtu },
+	{ "vnet_hdr", false, "on or off: large frames and partial checksums pass",
+	  BIT(PORT_TAP), 0, set_vnet_hdr },
 	{ "name", false, "name of the port, without '/'", ALL_KINDS, 0,
 	  set_name },
 	{ "link", false, "up or down, to start with", ALL_KINDS, 0, set_link },
@@ -197,7 +218,8 @@ static int set_where(struct port_spec *spec, const char *text,
 	long fd;
 
 	spec->fd = -1;
-	if (spec->kind == PORT_STREAM && !strncmp(where, "fd=", 3)) {
+	if ((spec->kind == PORT_STREAM || spec->kind == PORT_DGRAM) &&
+	    !strncmp(where, "fd=", 3)) {
 		fd = strtol(where + 3, &end, 10);
 		if (end == where + 3 || *end || fd < 0 || fd > 1 << 20) {
 			log_err("port %s: '%s' is not a descriptor number",
@@ -225,7 +247,7 @@ static int parse_kind(struct port_spec *spec, const char *text, char *head)
 			if (!strcmp(head, kinds[spec->kind].prefix))
 				return set_where(spec, text, where);
 	}
-	log_err("port %s: expected vfio-user:PATH, vhost-user:PATH, tap:NAME or stream:PATH",
+	log_err("port %s: expected vfio-user:PATH, vhost-user:PATH, tap:NAME, stream:PATH or dgram:PATH",
 		text);
 	return -EINVAL;
 }
@@ -335,11 +357,17 @@ int port_spec_create(const struct port_spec *spec, const char *text,
 		ret = create_nic(spec, text, name, server, sw);
 		break;
 	case PORT_TAP:
-		ret = tap_port_create(name, spec->where, worker, &port);
+		ret = tap_port_create(name, spec->where, !spec->no_vnet_hdr,
+				      worker, &port);
 		break;
 	case PORT_STREAM:
 		ret = stream_port_create(name, spec->fd < 0 ? spec->where :
 					 NULL, spec->fd, worker, &port);
+		break;
+	case PORT_DGRAM:
+		ret = dgram_port_create(name, spec->fd < 0 ? spec->where : NULL,
+					spec->peer[0] ? spec->peer : NULL,
+					spec->fd, worker, &port);
 		break;
 	case PORT_VHOST_USER:
 		ret = vhost_user_create(&(struct vhost_user_config) {

@@ -18,6 +18,7 @@ enum port_kind {
 	PORT_VFIO_USER,		/* a NIC model on a vfio-user socket */
 	PORT_TAP,		/* a tap interface of this host */
 	PORT_STREAM,		/* QEMU's -netdev stream framing */
+	PORT_DGRAM,		/* QEMU's -netdev dgram: each is a frame */
 	PORT_VHOST_USER,	/* virtqueues of a vhost-user front-end */
 	N_PORT_KINDS,
 };
@@ -25,7 +26,8 @@ enum port_kind {
 struct port_spec {
 	enum port_kind kind;
 	char where[128];	/* socket path, interface; "": fd */
-	int fd;			/* stream:fd=N; -1: none */
+	int fd;			/* stream:fd=N, dgram:fd=N; -1: none */
+	char peer[128];		/* dgram: path of the peer; "": not known */
 	char model[32];		/* NIC model; default "e1000" */
 	char name[64];		/* of the port; "": made from `where` */
 	uint8_t mac[6];		/* zero: the server chooses */
@@ -33,6 +35,7 @@ struct port_spec {
 	bool client;		/* vhost-user: connect, do not listen */
 	unsigned int queues;	/* queue pairs; 0: vhost-user: as many as it
 				 * can have, a NIC: one */
+	bool no_vnet_hdr;	/* tap: vnet_hdr=off */
 	uint16_t mtu;		/* of a NIC; 0: it does not say */
 	unsigned int nic_options; /* enum nic_option bits that were given */
 	bool full_caps;		/* caps=full */

@@ -132,28 +132,31 @@ static bool parse_cpus(const char *text, struct serve_options *o)
 	return ok;
 }
 
+enum {
+	OPT_RUN_DIR = 256, OPT_API, OPT_WORKERS, OPT_CPUS, OPT_POLL_US,
+	OPT_NO_SANDBOX,
+};
+
+static const struct option long_options[] = {
+	{ "port", required_argument, NULL, 'p' },
+	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
+	{ "api", required_argument, NULL, OPT_API },
+	{ "workers", required_argument, NULL, OPT_WORKERS },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
+	{ "poll-us", required_argument, NULL, OPT_POLL_US },
+	{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
 /* Return: 0, or the exit status plus one where the program ends here. */
 static int parse_options(int argc, char **argv, struct serve_options *o)
 {
-	enum {
-		OPT_RUN_DIR = 256, OPT_API, OPT_WORKERS, OPT_CPUS, OPT_POLL_US,
-		OPT_NO_SANDBOX,
-	};
-	static const struct option longs[] = {
-		{ "port", required_argument, NULL, 'p' },
-		{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
-		{ "api", required_argument, NULL, OPT_API },
-		{ "workers", required_argument, NULL, OPT_WORKERS },
-		{ "cpus", required_argument, NULL, OPT_CPUS },
-		{ "poll-us", required_argument, NULL, OPT_POLL_US },
-		{ "no-sandbox", no_argument, NULL, OPT_NO_SANDBOX },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	int c;
 
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "p:h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "p:h", long_options,
+				NULL)) != -1) {
 		switch (c) {
 		case 'p':
 			if (o->n_specs == SPECS_MAX) {

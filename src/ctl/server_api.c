@@ -275,6 +275,7 @@ static const struct {
 } worker_counters[] = {
 	{ "rounds", offsetof(struct worker_stats, rounds) },
 	{ "busy_rounds", offsetof(struct worker_stats, busy_rounds) },
+	{ "busy_ns", offsetof(struct worker_stats, busy_ns) },
 	{ "sleeps", offsetof(struct worker_stats, sleeps) },
 	{ "wakeups", offsetof(struct worker_stats, wakeups) },
 	{ "timer_wakeups", offsetof(struct worker_stats, timer_wakeups) },

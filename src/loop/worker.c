@@ -45,6 +45,7 @@ struct worker {
 	/* The worker thread's own. */
 	uint64_t now_ns;	/* time of this round */
 	uint64_t last_work_ns;	/* when something was done last */
+	bool busy;		/* what began at now_ns had work */
 	uint64_t last_fds_ns;	/* when descriptors were looked at last */
 	bool fake_clock;	/* worker_set_now() was called */
 	struct list pollers;
@@ -393,10 +394,16 @@ void worker_nudge(struct worker *w)
 
 /* ---- the loop ---- */
 
+/* The one time a round: what the last one took is known with it. */
 static void read_clock(struct worker *w)
 {
+	uint64_t before_ns = w->now_ns;
+
 	if (!w->fake_clock)
 		w->now_ns = time_now_ns();
+	if (w->busy)
+		counter_add(&w->stats.busy_ns, w->now_ns - before_ns);
+	w->busy = false;
 }
 
 /* Timers, descriptors and calls, without waiting. */
@@ -428,6 +435,7 @@ bool worker_round(struct worker *w)
 	counter_add(&w->stats.rounds, 1);
 	if (worked) {
 		w->last_work_ns = w->now_ns;
+		w->busy = true;
 		counter_add(&w->stats.busy_rounds, 1);
 	}
 	return worked;
@@ -471,6 +479,7 @@ static void sleep_until_event(struct worker *w)
 	counter_add(n > 0 ? &w->stats.wakeups : &w->stats.timer_wakeups, 1);
 	w->last_work_ns = w->now_ns;
 	w->last_fds_ns = w->now_ns;
+	w->busy = true;
 	run_timers(w);
 	if (n > 0)
 		dispatch_events(w, n);

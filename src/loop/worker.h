@@ -81,6 +81,7 @@ struct timer {
 struct worker_stats {
 	counter rounds;		/* times round the loop */
 	counter busy_rounds;	/* of those, with work done */
+	counter busy_ns;	/* time they took, and waking up to work */
 	counter sleeps;		/* times it went to sleep */
 	counter wakeups;	/* woken by a descriptor or a call */
 	counter timer_wakeups;	/* woken by a timer */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "port/gso.h"
+#include "proto/udp.h"
 
 /* What has to be done to a frame; PLAN_AS_IS, one of those that stand alone, or
  * bits. */
@@ -49,6 +50,25 @@ static unsigned int plan_gso(const struct port_caps *caps,
 	return frame->flags & FRAME_VLAN && !caps->vlan ? PLAN_TAG : PLAN_AS_IS;
 }
 
+/* DHCP's clients and servers read packets raw, and many of them drop one whose
+ * checksum is left to an offload that they know nothing of. */
+static bool is_dhcp(const struct frame *frame)
+{
+	struct udp_hdr udp;
+
+	if (frame->csum_offset != offsetof(struct udp_hdr, csum))
+		return false;
+	memcpy(&udp, frame->hdr + frame->csum_start, sizeof(udp));
+	switch (be16_get(udp.dst)) {
+	case UDP_PORT_DHCP_SERVER:
+	case UDP_PORT_DHCP_CLIENT:
+	case UDP_PORT_DHCPV6_SERVER:
+	case UDP_PORT_DHCPV6_CLIENT:
+		return true;
+	}
+	return false;
+}
+
 static unsigned int plan_frame(const struct port_caps *caps,
 			       const struct frame *frame)
 {
@@ -61,7 +81,7 @@ static unsigned int plan_frame(const struct port_caps *caps,
 	if (frame->flags & FRAME_CSUM_PARTIAL) {
 		if (!csum_check(frame))
 			return PLAN_BAD_OFFLOAD;
-		if (!caps->csum)
+		if (!caps->csum || is_dhcp(frame))
 			plan |= PLAN_CSUM;
 	}
 	if (frame->flags & FRAME_VLAN && !caps->vlan)

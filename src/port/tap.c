@@ -41,7 +41,7 @@ enum {
 
 /* A frame that was read. */
 struct slot {
-	struct vnet_hdr vnet;	/* as read */
+	struct vnet_hdr vnet;	/* as read; zero if there is none */
 	uint32_t len;		/* bytes of the frame */
 	uint8_t *data;		/* SLOT_LEN bytes of tap.buffers */
 };
@@ -50,6 +50,7 @@ struct tap {
 	struct port port;
 	struct worker *worker;
 	int fd;
+	bool vnet_hdr;		/* frames have one before them */
 	struct watch watch;
 	bool readable;		/* not known to be empty */
 	unsigned int first;	/* slot of the first frame not consumed */
@@ -84,18 +85,19 @@ static bool tap_ready(struct watch *watch, uint32_t events)
 static bool read_frame(struct tap *tap)
 {
 	struct slot *slot = &tap->slots[(tap->first + tap->n) % SLOTS];
+	size_t hdr_len = tap->vnet_hdr ? sizeof(slot->vnet) : 0;
 	struct iovec iov[] = {
-		{ &slot->vnet, sizeof(slot->vnet) },
+		{ &slot->vnet, hdr_len },
 		{ slot->data, SLOT_LEN },
 	};
 	ssize_t len = readv(tap->fd, iov, ARRAY_SIZE(iov));
 
-	if (len < (ssize_t)sizeof(slot->vnet)) {
+	if (len <= 0 || (size_t)len < hdr_len) {
 		/* Nothing there, or the interface is down: its watch tells. */
 		tap->readable = false;
 		return false;
 	}
-	slot->len = (uint32_t)len - (uint32_t)sizeof(slot->vnet);
+	slot->len = (uint32_t)((size_t)len - hdr_len);
 	tap->n++;
 	return true;
 }
@@ -170,7 +172,7 @@ static bool write_frame(struct tap *tap, const struct frame *frame)
 	struct vnet_hdr vnet;
 
 	vnet_hdr_put(frame, &vnet);
-	iov[0] = (struct iovec){ &vnet, sizeof(vnet) };
+	iov[0] = (struct iovec){ &vnet, tap->vnet_hdr ? sizeof(vnet) : 0 };
 	iov[1] = (struct iovec){ frame->hdr, frame->hdr_len };
 	memcpy(&iov[2], frame->segs, frame->n_segs * sizeof(iov[0]));
 	if (writev(tap->fd, iov, 2 + frame->n_segs) >= 0)
@@ -226,9 +228,9 @@ static int check_ifname(const char *ifname)
 	return -EINVAL;
 }
 
-static int open_tap(const char *ifname, int *fd)
+static int open_tap(const char *ifname, bool vnet_hdr, int *fd)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 	int ret, vnet_len = VNET_HDR_LEN;
 
 	*fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -238,6 +240,8 @@ static int open_tap(const char *ifname, int *fd)
 			strerror(errno));
 		return ret;
 	}
+	if (vnet_hdr)
+		ifr.ifr_flags |= IFF_VNET_HDR;
 	strcpy(ifr.ifr_name, ifname);
 	if (ioctl(*fd, TUNSETIFF, &ifr) < 0) {
 		ret = -errno;
@@ -248,7 +252,7 @@ static int open_tap(const char *ifname, int *fd)
 			errno == EINVAL ? " (not a single-queue tap)" : "");
 		goto err_close;
 	}
-	if (ioctl(*fd, TUNSETVNETHDRSZ, &vnet_len) < 0) {
+	if (vnet_hdr && ioctl(*fd, TUNSETVNETHDRSZ, &vnet_len) < 0) {
 		ret = -errno;
 		log_err("tap %s: cannot set the length of its header: %s",
 			ifname, strerror(errno));
@@ -262,7 +266,7 @@ err_close:
 }
 
 /* Ask for all that the kernel may know; returns the kinds of GSO it takes. */
-static uint8_t set_offloads(int fd)
+static uint8_t set_offloads(int fd, bool vnet_hdr)
 {
 	static const struct {
 		unsigned long tun;	/* TUN_F_* */
@@ -275,16 +279,19 @@ static uint8_t set_offloads(int fd)
 		{ TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN,
 		  FRAME_GSO_TCP4 | FRAME_GSO_TCP6 | FRAME_GSO_ECN },
 		{ TUN_F_CSUM, 0 },
+		/* One that stays has what another program asked for. */
+		{ 0, 0 },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(tries); i++)
+	for (size_t i = vnet_hdr ? 0 : ARRAY_SIZE(tries) - 1;
+	     i < ARRAY_SIZE(tries); i++)
 		if (!ioctl(fd, TUNSETOFFLOAD, tries[i].tun))
 			return tries[i].gso;
 	return 0;
 }
 
 int tap_port_create(const char *name, const char *ifname,
-		    struct worker *worker, struct port **port)
+		    bool vnet_hdr, struct worker *worker, struct port **port)
 {
 	struct tap *tap;
 	int ret = check_ifname(ifname);
@@ -296,6 +303,7 @@ int tap_port_create(const char *name, const char *ifname,
 		return -ENOMEM;
 	port_init(&tap->port, &tap_ops, name, worker, 1);
 	tap->worker = worker;
+	tap->vnet_hdr = vnet_hdr;
 	tap->buffers = mmap(NULL, (size_t)SLOTS * SLOT_LEN,
 			    PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -305,13 +313,13 @@ int tap_port_create(const char *name, const char *ifname,
 	}
 	for (unsigned int i = 0; i < SLOTS; i++)
 		tap->slots[i].data = tap->buffers + (size_t)i * SLOT_LEN;
-	ret = open_tap(ifname, &tap->fd);
+	ret = open_tap(ifname, vnet_hdr, &tap->fd);
 	if (ret < 0)
 		goto err_unmap;
 	tap->port.caps = (struct port_caps) {
 		.max_len = FRAME_LEN_MAX,
-		.gso = set_offloads(tap->fd),
-		.csum = true,
+		.gso = set_offloads(tap->fd, vnet_hdr),
+		.csum = vnet_hdr,
 	};
 	tap->watch.fd = tap->fd;
 	tap->watch.ready = tap_ready;

@@ -15,4 +15,12 @@ struct udp_hdr {
 };
 _Static_assert(sizeof(struct udp_hdr) == 8, "udp_hdr");
 
+/* RFC 2131, 4.1; RFC 8415, 7.2. */
+enum {
+	UDP_PORT_DHCP_SERVER = 67,
+	UDP_PORT_DHCP_CLIENT = 68,
+	UDP_PORT_DHCPV6_CLIENT = 546,
+	UDP_PORT_DHCPV6_SERVER = 547,
+};
+
 #endif

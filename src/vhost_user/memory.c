@@ -47,10 +47,27 @@ int vu_memory_set(struct vhost_user *vu, const struct vu_mem_table *table)
 	return ret;
 }
 
+/* Its number, or n_regions: there is none like it. */
+static unsigned int find(const struct vhost_user *vu,
+			 const struct vu_region *region)
+{
+	unsigned int i;
+
+	for (i = 0; i < vu->n_regions; i++)
+		if (vu->regions[i].gpa == region->gpa &&
+		    vu->regions[i].len == region->len &&
+		    vu->regions[i].uva == region->uva)
+			break;
+	return i;
+}
+
+/* QEMU before 8.0 adds and removes each region once for every queue pair. */
 int vu_memory_add(struct vhost_user *vu, const struct vu_region *region)
 {
 	int ret;
 
+	if (find(vu, region) < vu->n_regions)
+		return 0;
 	virtio_net_pause(&vu->net);
 	ret = add(vu, region, vu->conn.fds[0]);
 	virtio_net_resume(&vu->net);
@@ -59,16 +76,11 @@ int vu_memory_add(struct vhost_user *vu, const struct vu_region *region)
 
 int vu_memory_remove(struct vhost_user *vu, const struct vu_region *region)
 {
-	unsigned int i;
+	unsigned int i = find(vu, region);
 	int64_t ret;
 
-	for (i = 0; i < vu->n_regions; i++)
-		if (vu->regions[i].gpa == region->gpa &&
-		    vu->regions[i].len == region->len &&
-		    vu->regions[i].uva == region->uva)
-			break;
 	if (i == vu->n_regions)
-		return -ENOENT;
+		return 0;
 	virtio_net_pause(&vu->net);
 	ret = dma_space_unmap(vu->dma, region->gpa, region->len);
 	virtio_net_resume(&vu->net);

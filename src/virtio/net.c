@@ -288,13 +288,15 @@ int virtio_net_queue_start(struct virtio_net *net, unsigned int idx,
 			   const struct vring_state *state)
 {
 	struct virtio_net_vq *vq = vq_at(net, idx);
+	struct vring_config c = *config;
 	int ret;
 
 	if (!vq)
 		return -EINVAL;
 	if (vq->ring.dma)
 		return -EBUSY;
-	ret = vring_start(&vq->ring, net->port.name, net->dma, config, state);
+	c.out_only = vq != &net->ctrl && idx % 2;
+	ret = vring_start(&vq->ring, net->port.name, net->dma, &c, state);
 	if (ret < 0)
 		return ret;
 	vq->idx = idx;

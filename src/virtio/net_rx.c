@@ -11,8 +11,11 @@
 #include <string.h>
 
 enum {
-	/* How far ahead of the copy buffers and payload are asked for. */
-	PREFETCH_AHEAD = 2,
+	/* How far ahead of the copy buffers and payload are asked for: so many
+	 * bytes, in so many frames. */
+	PREFETCH_AHEAD_LEN = 3072,
+	PREFETCH_AHEAD_MIN = 2,
+	PREFETCH_AHEAD_MAX = 8,
 	/* And how much of a frame: longer ones the hardware sees coming. */
 	PREFETCH_LEN = 1536,
 };
@@ -215,23 +218,33 @@ static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame,
 			       min_of(frame->segs[0].iov_len, (size_t)len));
 }
 
+/* How many frames of @len bytes to be ahead of the copy.  The frames of a burst
+ * are mostly alike. */
+static unsigned int prefetch_distance(uint32_t len)
+{
+	unsigned int n = PREFETCH_AHEAD_LEN / max_of(len, 1u);
+
+	return max_of(min_of(n, (unsigned int)PREFETCH_AHEAD_MAX),
+		      (unsigned int)PREFETCH_AHEAD_MIN);
+}
+
 unsigned int net_rx_burst(struct port_queue *queue,
 			  struct frame *const *frames, unsigned int n)
 {
 	struct virtio_net_vq *vq = rx_vq(queue);
-	unsigned int i;
+	unsigned int ahead, i;
 
 	if (!vring_ready(&vq->ring) || !vq->enabled) {
 		counter_add(&queue->stats.rx_link_down, n);
 		return n;
 	}
 	vring_fetch(&vq->ring, n);
-	for (i = 0; i < min_of(n, (unsigned int)PREFETCH_AHEAD); i++)
+	ahead = prefetch_distance(frames[0]->len);
+	for (i = 0; i < min_of(n, ahead); i++)
 		prefetch(vq, frames[i], i);
 	for (i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			prefetch(vq, frames[i + PREFETCH_AHEAD],
-				 PREFETCH_AHEAD);
+		if (i + ahead < n)
+			prefetch(vq, frames[i + ahead], ahead);
 		if (!receive(vq, frames[i]))
 			break;
 	}

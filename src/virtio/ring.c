@@ -49,7 +49,7 @@ static int add_pieces(struct vring *ring, struct vring_chain *chain,
 bool chain_add(struct vring *ring, struct vring_chain *chain,
 	       const struct desc *desc)
 {
-	bool in = desc->flags & DESC_WRITE;
+	bool in = desc->flags & DESC_WRITE && !ring->config.out_only;
 	uint32_t prot = in ? DMA_WRITE : DMA_READ;
 	uint32_t *total = in ? &chain->in_len : &chain->out_len;
 	unsigned int at = chain->n_out + chain->n_in;

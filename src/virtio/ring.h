@@ -56,6 +56,9 @@ struct vring_config {
 	uint64_t desc;		/* guest addresses: descriptor table or ring */
 	uint64_t driver;	/* available ring or driver event suppression */
 	uint64_t device;	/* used ring or device event suppression */
+	bool out_only;		/* the device only reads, whatever a descriptor
+				 * says: DPDK's packed driver leaves WRITE in
+				 * its indirect tables (22.11) */
 };
 
 /* Where a queue stands, to stop it and to go on later. */

@@ -21,7 +21,7 @@
 #define TSS_GPA 0xfffbd000ull
 
 #define ADVICE "run it on a host with hardware virtualization, or through " \
-	"tools/kvm-host"
+	"tools/kvm-host (`backplane host` says more)"
 
 #define CPUID_TABLE_LEN (sizeof(struct kvm_cpuid2) + \
 			 KVM_CPUID_MAX * sizeof(struct kvm_cpuid_entry2))
@@ -46,7 +46,7 @@ static bool cpu_has_virtualization(void)
 	return found;
 }
 
-static int check_caps(const struct kvm *kvm)
+const char *kvm_missing(int fd)
 {
 	static const struct {
 		int cap;
@@ -63,16 +63,24 @@ static int check_caps(const struct kvm *kvm)
 		{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
 	};
 
-	if (ioctl(kvm->fd, KVM_GET_API_VERSION) != KVM_API_VERSION) {
-		log_err("/dev/kvm: API version %d expected", KVM_API_VERSION);
-		return -ENOTSUP;
-	}
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return "KVM's API of version 12";
 	for (unsigned int i = 0; i < ARRAY_SIZE(needed); i++)
-		if (ioctl(kvm->fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0) {
-			log_err("/dev/kvm: lacks %s", needed[i].name);
-			return -ENOTSUP;
-		}
-	return 0;
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return needed[i].name;
+	return NULL;
+}
+
+_Static_assert(KVM_API_VERSION == 12, "named in kvm_missing()");
+
+static int check_caps(const struct kvm *kvm)
+{
+	const char *missing = kvm_missing(kvm->fd);
+
+	if (!missing)
+		return 0;
+	log_err("/dev/kvm: lacks %s", missing);
+	return -ENOTSUP;
 }
 
 static int get_supported_cpuid(struct kvm *kvm)
@@ -111,7 +119,7 @@ int kvm_open(struct kvm *kvm)
 		kvm_close(kvm);
 		return err;
 	}
-	kvm->run_size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE);
+	kvm->run_size = ioctl(kvm->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	n = ioctl(kvm->fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	kvm->max_cpus = n > 0 ? (unsigned int)n : 4;
 	kvm->tsc_deadline = ioctl(kvm->fd, KVM_CHECK_EXTENSION,

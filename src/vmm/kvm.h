@@ -26,6 +26,9 @@ struct kvm {
 int must_check kvm_open(struct kvm *kvm);
 void kvm_close(struct kvm *kvm);
 
+/** kvm_missing() - what the KVM at @fd lacks that we need; NULL: nothing */
+const char *must_check kvm_missing(int fd);
+
 /** kvm_create_vm() - a machine with RAM, without interrupt chips; fd, -errno */
 int must_check kvm_create_vm(const struct kvm *kvm,
 			     const struct vm_memory *mem);

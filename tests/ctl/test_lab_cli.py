@@ -7,7 +7,8 @@ import pytest
 
 from conftest import ROOT, TWO
 
-COMMANDS = ('up', 'down', 'ps', 'exec', 'console', 'show', 'link', 'lab')
+COMMANDS = ('up', 'down', 'ps', 'exec', 'console', 'show', 'link', 'lab',
+            'host')
 
 
 @pytest.mark.parametrize('command', COMMANDS)
@@ -28,7 +29,7 @@ def test_unknown_option(cli, command):
     ('exec',), ('exec', 'alice'), ('exec', 'alice', '--'), ('console',),
     ('link', 'a.0'), ('link', 'a.0', 'sideways'), ('show',), ('show', 'x'),
     ('show', 'ports', 'x'), ('ps', 'x'), ('up', 'a', 'b'), ('down', 'a', 'b'),
-    ('lab',), ('lab', 'validate', 'a', 'b')])
+    ('lab',), ('lab', 'validate', 'a', 'b'), ('host', 'x')])
 def test_usage(cli, args):
     assert cli(*args).returncode == 2
 

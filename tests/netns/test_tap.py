@@ -102,11 +102,13 @@ class Lab:
 
 
 @contextlib.contextmanager
-def joined(folder, **link):
+def joined(folder, options='', **link):
+    """link: what `ip link set` is told of both; options: of a's port."""
     lab = Lab(folder)
     args = ['serve', '--api', str(folder / 'api')]
     for host in (lab.a, lab.b):
-        args += ['--port', 'tap:' + host.tap]
+        args += ['--port', f'tap:{host.tap}' +
+                 (options if host is lab.a else '')]
     try:
         with subprocess.Popen([BACKPLANE, *args], stderr=subprocess.PIPE,
                               cwd=folder, text=True) as server:
@@ -207,6 +209,19 @@ def test_tcp_without_offloads_of_the_sender(lab):
     transfer(lab.a, lab.b, lab.b.ip4, 8 << 20, 1 << 20)
     # Each frame by itself, as on a wire.
     assert lab.counters(lab.a)['tx_frames'] > (8 << 20) / 1460
+
+
+def test_without_vnet_hdr(tmp_path):
+    """One tap passes offloads on, the other has them cut up and completed."""
+    with joined(tmp_path, options=',vnet_hdr=off') as lab:
+        size = 8 << 20
+        transfer(lab.a, lab.b, lab.b.ip4, size, 1 << 20)
+        assert lab.counters(lab.a)['tx_frames'] > size / 1460
+        transfer(lab.b, lab.a, lab.a.ip6, size, 1 << 20)
+        counters = lab.counters(lab.a)
+        assert counters['rx_frames'] > size / 1460
+        assert counters['gso_cut'] and counters['csum_filled']
+        assert lab.counters(lab.b)['gso_cut'] == 0
 
 
 def test_small_mtu(tmp_path):
@@ -329,6 +344,10 @@ def test_interface_in_use_is_refused(lab):
         timeout=DEADLINE, capture_output=True, text=True, check=False)
     assert result.returncode != 0
     assert 'another program' in result.stderr
+
+
+def test_bad_option_is_refused():
+    assert 'expected on or off' in refused('--port', 'tap:t0,vnet_hdr=maybe')
 
 
 def test_not_a_tap_is_refused():

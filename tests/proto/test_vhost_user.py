@@ -421,8 +421,24 @@ def test_slots_are_counted(front):
     for i in range(slots):
         assert front.ack(vhu.REM_MEM_REG, bytes(8) + region(
             0x1000 * i, 4096, 0x10000000 + 0x1000 * i))
-    assert not front.ack(vhu.REM_MEM_REG, bytes(8) + region(0, 4096,
-                                                            0x10000000))
+
+
+def test_memory_that_is_there_already(server, pair):
+    """As QEMU 7.2 has it with several queue pairs: each region is added, and
+    removed, once for each of them."""
+    a, b = pair
+    n_fds, maps = server.count_fds(), server.maps()
+    for _ in range(3):
+        assert b.ack(vhu.ADD_MEM_REG, bytes(8) + region(), [b.fd])
+    # Another one at its place is none that is there.
+    for other in (region(vhu.GPA, vhu.MEM_LEN // 2), region(vhu.GPA + 4096),
+                  region(uva=vhu.UVA + 4096)):
+        assert not b.ack(vhu.ADD_MEM_REG, bytes(8) + other, [b.fd])
+    a.send_frame(frame(MAC_B, MAC_A, 200))
+    assert b.frame() == frame(MAC_B, MAC_A, 200)
+    for _ in range(3):
+        assert b.ack(vhu.REM_MEM_REG, bytes(8) + region())
+    assert server.count_fds() == n_fds and server.maps() == maps - 1
 
 
 # ---- frames ----

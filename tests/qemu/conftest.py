@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import pathlib
+import sys
+
 import pytest
 
-from qemu import Server, why_no_qemu
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+from qemu import Server, why_no_qemu  # noqa: E402
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -1,144 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian guests in QEMU (TCG: no KVM is needed), whose NICs are ports of one
-`backplane serve`."""
-import os
+import contextlib
 import pathlib
-import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 
 import pytest
 
-TREE = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(TREE / 'tests' / 'guest'))
-from machine import Agent  # noqa: E402  pylint: disable=wrong-import-position
-
-BUILD = pathlib.Path(os.environ.get('BACKPLANE_BUILD', TREE / 'build'))
-PROGRAM = os.environ.get('BACKPLANE', str(BUILD / 'backplane'))
-GUEST = pathlib.Path(os.environ.get('BACKPLANE_GUEST_DIR', BUILD / 'guest'))
-QEMU = shutil.which('qemu-system-x86_64')
-BOOT_SECONDS = 90
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'lib'))
+from qemu import (DEBIAN_QEMU, Qemu, Server, vhost_nic,  # noqa: E402
+                  why_no_debian_qemu)
 
 
-class Server:
-    """`backplane serve` with the given ports; DIR in them is its directory."""
-
-    def __init__(self, directory, *ports):
-        self.dir = pathlib.Path(directory)
-        self.log_path = self.dir / 'serve.log'
-        args = [PROGRAM, 'serve', '--api', str(self.dir / 'api')]
-        for port in ports:
-            args += ['--port', port.replace('DIR', str(directory))]
-        with open(self.log_path, 'wb') as log:
-            self.process = subprocess.Popen(args, stdout=log, stderr=log)
-        end = time.monotonic() + 10
-        while 'serving' not in self.log():
-            assert self.process.poll() is None, self.log()
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
-    def log(self):
-        return self.log_path.read_text(errors='replace')
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
-        assert status == 0 and not re.search(
-            'Sanitizer|runtime error', self.log()), self.log()
-
-
-class Guest:
-    """One QEMU with one NIC; netdev is what comes after -netdev, device what
-    comes after -device but for netdev= and mac=."""
-
-    def __init__(self, directory, number, netdev, device='virtio-net-pci',
-                 n_cpus=1):
-        self.number = number
-        self.address = f'10.0.0.{number}'
-        self.console_path = directory / f'console{number}'
-        agent_path = directory / f'agent{number}'
-        mac = f'52:54:00:00:00:{number:02x}'
-        chardev = []
-        if netdev.startswith('vhost-user,'):
-            path = netdev.split('path=')[1].split(',')[0]
-            netdev = 'vhost-user,chardev=c' + netdev.split(path)[1]
-            chardev = ['-chardev', f'socket,id=c,path={path}']
-            if ',server' in netdev:
-                netdev = netdev.replace(',server', '')
-                chardev[1] += ',server=on,wait=off'
-            else:
-                chardev[1] += ',reconnect=1'
-        self.process = subprocess.Popen(
-            [QEMU, '-nodefaults', '-machine', 'q35,memory-backend=m',
-             '-accel', 'tcg,thread=multi', '-cpu', 'max',
-             '-smp', str(n_cpus), '-m', '256', '-display', 'none',
-             '-object', 'memory-backend-memfd,id=m,size=256M,share=on',
-             '-kernel', GUEST / 'vmlinuz', '-initrd', GUEST / 'initrd',
-             '-append', 'console=ttyS0 quiet panic=-1 '
-             f'backplane.net={mac}={self.address}/24,fd00::{number}/64',
-             '-no-reboot',
-             '-serial', f'file:{self.console_path}',
-             '-serial', f'unix:{agent_path},server=on,wait=off',
-             *chardev, '-netdev', netdev + ',id=n',
-             # Debian 12's QEMU 7.2 crashes with MSI-X, vhost-user and TCG: the
-             # fix of CVE-2024-4693 touches vectors that only KVM has.
-             '-device', f'{device},netdev=n,mac={mac},vectors=0'])
-        end = time.monotonic() + 10
-        while not agent_path.exists():
-            assert self.process.poll() is None and time.monotonic() < end
-            time.sleep(0.01)
-        self.agent = Agent(str(agent_path))
-
-    def wait(self):
-        self.agent.wait_ready(BOOT_SECONDS)
-
-    def check(self, command, seconds=60):
-        """The output of a shell command that has to succeed"""
-        status, out, err = self.agent.exec(('sh', '-c', command), seconds)
-        assert status == 0, f'{command}: status {status}: {out}{err}'
-        return out
-
-    def close(self):
-        self.agent.close()
-        self.process.kill()
-        self.process.wait()
+@pytest.fixture(scope='session', autouse=True)
+def qemu_is_there():
+    reason = why_no_debian_qemu()
+    if reason:
+        pytest.skip(reason)
 
 
 @pytest.fixture
-def directory():
-    if not QEMU or not (GUEST / 'initrd').exists():
-        pytest.skip('no QEMU, or no guest image (make guest-image)')
-    with tempfile.TemporaryDirectory() as d:
-        yield pathlib.Path(d)
-
-
-@pytest.fixture
-def lab(directory):
-    """lab(ports, (netdev, device)...) -> server and running guests"""
-    made = []
-
-    def make(ports, *nics):
-        server = Server(directory, *ports)
-        made.append(server.process)
-        guests = []
-        for i, nic in enumerate(nics, 1):
-            netdev, device = nic if isinstance(nic, tuple) else \
-                (nic, 'virtio-net-pci')
-            guests.append(Guest(directory, i, netdev.replace(
-                'DIR', str(directory)), device))
-            made.append(guests[-1])
-        for guest in guests:
-            guest.wait()
-        return server, guests
-
-    yield make
-    for thing in reversed(made):
-        if isinstance(thing, Guest):
-            thing.close()
-        else:
-            thing.kill()
-            thing.wait()
+def lab():
+    """lab(nic, ...): a server with a port of sixteen queue pairs for each, and
+    the guests on them, which run.  Each nic is what vhost_nic() is told."""
+    with contextlib.ExitStack() as stack:
+        def make(*nics):
+            numbers = range(1, len(nics) + 1)
+            server = stack.enter_context(Server(
+                ports=[f'vhost-user:DIR/v{n}' for n in numbers]))
+            guests = []
+            for n, nic in zip(numbers, nics):
+                mac = f'52:54:00:00:00:{n:02x}'
+                guests.append(stack.enter_context(Qemu(
+                    vhost_nic(server.path(f'v{n}'), mac=mac, **nic),
+                    program=DEBIAN_QEMU, extra=['-cpu', 'max'],
+                    append=[f'backplane.net={mac}=10.0.0.{n}/24,'
+                            f'fd00::{n}/64'])))
+            for guest in guests:
+                guest.wait_agent()
+            return server, guests
+        yield make

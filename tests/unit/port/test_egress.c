@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../../switch/fake_port.h"
+#include "base/byteorder.h"
 #include "port/gso.h"
 
 static struct frame_batch batch;
@@ -480,6 +481,40 @@ static void test_fill_avoids_zero(void **state)
 			    2);
 }
 
+/* DHCP is complete even for receivers that take partial checksums; what only
+ * looks a little like it stays as it is. */
+static void test_fill_dhcp(void **state)
+{
+	static const struct {
+		uint16_t port;
+		bool ip6, udp, filled;
+	} cases[] = {
+		{ 67, false, true, true }, { 68, false, true, true },
+		{ 546, true, true, true }, { 547, true, true, true },
+		{ 66, false, true, false }, { 69, false, true, false },
+		{ 545, true, true, false }, { 548, true, true, false },
+		{ 68, false, false, false }, { 546, true, false, false },
+	};
+
+	fake->port.caps.csum = true;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct packet_spec spec = { .dst = 2, .src = 1,
+				.ip6 = cases[i].ip6, .udp = cases[i].udp,
+				.payload_len = 301 };
+
+		packet_make(&spec, &packet);
+		be16_store(packet.data + packet.l4_off + 2, cases[i].port);
+		fake_clear_rx(fake);
+		assert_int_equal(deliver(add_partial(65536)), 1);
+		assert_int_equal(fake->rx[0].flags, cases[i].filled ?
+				 FRAME_CSUM_VALID : FRAME_CSUM_PARTIAL);
+		assert_int_equal(packet_csum_good(fake->rx[0].data,
+						  fake->rx[0].len,
+						  packet.l3_off, packet.l4_off),
+				 cases[i].filled);
+	}
+}
+
 /* start + offset at the very end of the header copy, and around it */
 static void test_fill_bounds(void **state)
 {
@@ -623,6 +658,7 @@ int main(void)
 		TEST(test_random_offloads),
 		TEST(test_fill),
 		TEST(test_fill_avoids_zero),
+		TEST(test_fill_dhcp),
 		TEST(test_fill_bounds),
 		TEST(test_pad),
 		TEST(test_too_long),

@@ -39,9 +39,11 @@ static void used_up(unsigned int vq, unsigned int n)
 
 /* ---- from the guest ---- */
 
-/* Send header and frame in pieces that end at these offsets. */
-static void send_cut(const void *hdr, uint32_t hdr_len, uint32_t len,
-		     const uint32_t *cuts, unsigned int n_cuts)
+/* Send header and frame in pieces that end at these offsets; @n_in of them are
+ * said to be for the device to write. */
+static void send_as(const void *hdr, uint32_t hdr_len, uint32_t len,
+		    const uint32_t *cuts, unsigned int n_cuts,
+		    unsigned int n_in)
 {
 	bool indirect = rig.net.features & INDIRECT;
 	static uint8_t all[70020];
@@ -63,7 +65,13 @@ static void send_cut(const void *hdr, uint32_t hdr_len, uint32_t len,
 		n++;
 		at = to;
 	}
-	driver_add(&rig.drv[TX0], bufs, n, 0, indirect);
+	driver_add(&rig.drv[TX0], bufs, n - n_in, n_in, indirect);
+}
+
+static void send_cut(const void *hdr, uint32_t hdr_len, uint32_t len,
+		     const uint32_t *cuts, unsigned int n_cuts)
+{
+	send_as(hdr, hdr_len, len, cuts, n_cuts, 0);
 }
 
 static void expect_sent(uint32_t len)
@@ -99,6 +107,24 @@ static void sent_however_laid_out(void **state)
 				expect_sent(lens[l]);
 				used_up(TX0, 1);
 			}
+		}
+	}
+}
+
+/* As DPDK's driver does it in packed rings; there is nothing to be written. */
+static void sent_in_buffers_to_be_written(void **state)
+{
+	static const uint32_t cuts[] = { 12, 100 };
+	static const uint8_t hdr[20];
+
+	rig_fill(frame_bytes, sizeof(frame_bytes), 1);
+	for (size_t f = 0; f < ARRAY_SIZE(layouts); f++) {
+		rig_start(layouts[f]);
+		for (unsigned int n_in = 1; n_in <= 3; n_in++) {
+			send_as(hdr, rig.net.hdr_len, 1514, cuts, 2, n_in);
+			rig_round(1000);
+			expect_sent(1514);
+			used_up(TX0, 1);
 		}
 	}
 }
@@ -549,6 +575,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 		T(sent_however_laid_out),
+		T(sent_in_buffers_to_be_written),
 		T(too_short_or_too_long_to_be_a_frame),
 		T(large_frames_come_whole),
 		T(headers_that_contradict_the_frame),

@@ -536,6 +536,25 @@ static void to_read_after_to_write(void **state)
 	}
 }
 
+static void only_to_read(void **state)
+{
+	for (int packed = 0; packed < 2; packed++) {
+		struct buf bufs[] = { buf_at(0, 5), buf_at(1, 6) };
+
+		start(packed ? PACKED : 0);
+		vring_stop(&ring);
+		drv.config.out_only = true;
+		assert_int_equal(vring_start(&ring, "test", guest.dma,
+					     &drv.config, NULL), 0);
+		driver_add(&drv, bufs, 0, 2, false);
+		drv.desc[16 + (packed ? 14 : 12)] &= (uint8_t)~DRV_WRITE;
+		assert_int_equal(fetch(1), 1);
+		assert_int_equal(vring_chain(&ring, 0)->n_out, 2);
+		assert_int_equal(vring_chain(&ring, 0)->out_len, 11);
+		assert_int_equal(vring_chain(&ring, 0)->n_in, 0);
+	}
+}
+
 static void impossible_indexes(void **state)
 {
 	struct buf buf = buf_at(0, 5);
@@ -660,6 +679,7 @@ int main(void)
 		T(broken_rings),
 		T(bad_tables),
 		T(to_read_after_to_write),
+		T(only_to_read),
 		T(impossible_indexes),
 		T(a_packed_chain_without_end),
 		T(too_many_pieces),

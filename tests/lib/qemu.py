@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU as the VMM of our cards: its vfio-user client (QEMU >= 10.1).
+"""QEMU's guests on the ports of one `backplane serve`:
 
-    with Qemu(server.nic('a')) as vm:
+    with Server('a') as server, Qemu(server.nic('a')) as vm:
         vm.wait_agent()
         out = vm.check('ip link')
 
-The machine is emulated throughout (TCG), so that this needs no KVM; the guest
-is the one of tests/guest, and so is its agent.
+    ports = ['vhost-user:DIR/v1', 'stream:DIR/s1']
+    with Server(ports=ports) as server, \
+         Qemu(vhost_nic(server.path('v1')), program=DEBIAN_QEMU) as vm:
+        ...
+
+There are two QEMUs: one with a vfio-user client (>= 10.1), and Debian 12's own.
+Machines are emulated throughout (TCG), so that this needs no KVM; the guest is
+the one of tests/guest, and so is its agent.
 """
+import itertools
 import json
 import os
 import pathlib
@@ -21,27 +28,93 @@ import time
 TREE = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TREE / 'tests' / 'guest'))
 
-from machine import GUEST, PROGRAM, Agent  # noqa: E402
+from machine import BUILD, GUEST, PROGRAM, Agent  # noqa: E402, F401
 from netserver import Peer  # noqa: E402, F401
 
 QEMU = os.environ.get('BACKPLANE_QEMU', str(TREE / 'build' / 'qemu' /
                                             'qemu-system-x86_64'))
+DEBIAN_QEMU = shutil.which('qemu-system-x86_64')
 MEMORY = '192M'
+# A guest that gets the processor late finds its timer broken, and panics.
+CMDLINE = 'console=ttyS0 quiet no_timer_check'
 BOOT_SECONDS = 240
 EXEC_SECONDS = 120
 
 
-def why_no_qemu():
-    """What keeps this host from running such a QEMU; '' if nothing does."""
-    if not os.access(QEMU, os.X_OK):
-        return f'{QEMU} is not there (tools/kvm-host.d/mk-qemu build/qemu)'
+def why_no_guest():
+    """What keeps any QEMU from booting the guest; '' if nothing does."""
     if not (GUEST / 'initrd').exists():
         return f'{GUEST} has no guest image (make guest-image)'
+    return ''
+
+
+def why_no_qemu():
+    """What keeps this host from running a vfio-user client's guest."""
+    if not os.access(QEMU, os.X_OK):
+        return f'{QEMU} is not there (tools/kvm-host.d/mk-qemu build/qemu)'
     devices = subprocess.run([QEMU, '-device', 'vfio-user-pci,help'], check=False,
                              capture_output=True, text=True).stdout
     if 'vfio-user-pci options' not in devices:
         return f'{QEMU} has no vfio-user-pci (QEMU >= 10.1 has)'
-    return ''
+    return why_no_guest()
+
+
+def why_no_debian_qemu():
+    """What keeps this host from running a guest on Debian's QEMU."""
+    return why_no_guest() if DEBIAN_QEMU else 'qemu-system-x86 is missing'
+
+
+def stack_errors(text):
+    """What a stack holds against the packets it got, by its /proc/net/snmp6
+    and /proc/net/snmp: what is not zero."""
+    found, heads = {}, {}
+    for line in text.splitlines():
+        key, *values = line.split()
+        if not key.endswith(':'):
+            found[key] = int(values[0])
+        elif key in heads:
+            found |= {key + h: int(v) for h, v in zip(heads[key], values)}
+        else:
+            heads[key] = values
+    return {k: v for k, v in found.items() if v and any(
+        bad in k for bad in ('InCsumErrors', 'InErrs', 'InHdrErrors',
+                             'rx_', 'tx_'))}
+
+
+# Names of the back ends in one QEMU.
+numbers = itertools.count()
+
+
+def vhost_nic(path, *, server=False, queues=1, **properties):
+    """A virtio-net card on a vhost-user socket, which QEMU connects to again
+    and again, or, as `server`, makes: QEMU's options for it."""
+    name = f'vhost{next(numbers)}'
+    how = 'server=on,wait=off' if server else 'reconnect=1'
+    # Debian 12's QEMU 7.2 crashes with MSI-X, vhost-user and TCG: the fix of
+    # CVE-2024-4693 touches vectors that only KVM has.
+    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
+              **properties}
+    return ['-chardev', f'socket,id={name}c,path={path},{how}', '-netdev',
+            f'vhost-user,chardev={name}c,id={name},queues={queues}',
+            '-device', json.dumps(device)]
+
+
+def stream_nic(path, driver, **properties):
+    """One of QEMU's own cards on a stream port: QEMU's options for it."""
+    name = f'stream{next(numbers)}'
+    device = {'driver': driver, 'netdev': name, **properties}
+    return ['-netdev', f'stream,id={name},addr.type=unix,addr.path={path}',
+            '-device', json.dumps(device)]
+
+
+def tap_nic(ifname, **properties):
+    """A virtio-net card on a tap of this host, without MSI-X as vhost_nic():
+    QEMU's options for it."""
+    name = f'tap{next(numbers)}'
+    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
+              **properties}
+    return ['-netdev', f'tap,id={name},ifname={ifname},script=no,downscript=no',
+            '-device', json.dumps(device)]
 
 
 class Qmp:
@@ -71,18 +144,20 @@ class Qmp:
 
 
 class Qemu:
-    """A QEMU process with cards of ours; ended with the `with` block.
+    """A QEMU process; ended with the `with` block.
 
-    append are words for the kernel besides cmdline, extra options of QEMU's.
+    cards are devices, or options with a back end besides (vhost_nic() makes
+    some); append are words for the kernel besides cmdline, extra options of
+    QEMU's.
     """
 
-    def __init__(self, *cards, board='q35', shared=True, append=(), extra=(),
-                 accel='tcg', memory=MEMORY, initrd=GUEST / 'initrd',
-                 cmdline='console=ttyS0 quiet'):
+    def __init__(self, *cards, program=QEMU, board='q35', shared=True,
+                 append=(), extra=(), accel='tcg', memory=MEMORY,
+                 initrd=GUEST / 'initrd', cmdline=CMDLINE):
         self.dir = tempfile.mkdtemp(prefix='qemu-')
         self.agent = None
         machine = [board, 'memory-backend=ram'] if shared else [board]
-        argv = [QEMU, '-nodefaults', '-no-user-config', '-display', 'none',
+        argv = [program, '-nodefaults', '-no-user-config', '-display', 'none',
                 '-accel', accel, '-m', memory,
                 '-M', ','.join(machine),
                 '-object',
@@ -94,7 +169,8 @@ class Qemu:
                 '-serial', f'unix:{self.path("agent")},server,nowait',
                 '-qmp', f'unix:{self.path("qmp")},server,nowait', *extra]
         for card in cards:
-            argv += ['-device', json.dumps(card)]
+            argv += card if isinstance(card, list) else \
+                ['-device', json.dumps(card)]
         self.log = open(self.path('log'), 'wb')
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log)
@@ -151,7 +227,14 @@ class Qemu:
         if self.agent:
             self.agent.close()
         self.agent = self._connect(Agent, 'agent', deadline)
-        self.agent.wait_ready(deadline - time.monotonic())
+        while True:
+            try:
+                return self.agent.wait_ready(
+                    min(5, deadline - time.monotonic()))
+            except TimeoutError as error:
+                console = self.text('console')
+                if 'Kernel panic' in console or time.monotonic() > deadline:
+                    raise TimeoutError(f'{error}: {console[-2000:]}') from None
 
     def exec(self, *argv, seconds=EXEC_SECONDS):
         """Run a command in the guest: a shell's if it is one string."""
@@ -166,21 +249,8 @@ class Qemu:
         return out
 
     def stack_errors(self):
-        """What the guest's stack holds against the packets it got."""
-        out = self.check('cat /proc/net/snmp6; for d in Ip Icmp Tcp Udp; do '
-                         'grep ^$d: /proc/net/snmp; done')
-        found, heads = {}, {}
-        for line in out.splitlines():
-            key, *values = line.split()
-            if not key.endswith(':'):
-                found[key] = int(values[0])
-            elif key in heads:
-                found |= {key + h: int(v)
-                          for h, v in zip(heads[key], values)}
-            else:
-                heads[key] = values
-        return {k: v for k, v in found.items() if v and any(
-            bad in k for bad in ('InCsumErrors', 'InErrs', 'InHdrErrors'))}
+        return stack_errors(self.check(
+            'cat /proc/net/snmp6 /proc/net/snmp'))
 
     def start(self, *argv):
         """Start a command that does not come back."""
@@ -190,10 +260,11 @@ class Qemu:
 class Server:
     """`backplane serve` with a NIC per name, and a stream port `peer`.
 
-    Those not in `models` (name: what follows `model=`) are e1000s.
+    Those not in `models` (name: what follows `model=`) are e1000s.  `ports` are
+    others, as --port has them; DIR in them is the server's folder.
     """
 
-    def __init__(self, *names, caps='qemu', models=None, extra=()):
+    def __init__(self, *names, caps='qemu', models=None, ports=(), extra=()):
         self.dir = tempfile.mkdtemp(prefix='server-')
         self.names = names
         self.log = open(self.path('log'), 'wb')
@@ -204,6 +275,8 @@ class Server:
             self.args += ['--port', f'vfio-user:{self.path(name)},'
                           f'model={model},mac={self.mac(name)}' +
                           (f',caps={caps}' if model == 'e1000' else '')]
+        for port in ports:
+            self.args += ['--port', port.replace('DIR', self.dir)]
         self.process = None
         self.start()
 
