@@ -143,17 +143,27 @@ struct dma_window {
 void *dma_window_move(struct dma_space *space, struct dma_window *window,
 		      uint64_t iova, uint64_t len, uint32_t prot);
 
-/** dma_window_at() - as dma_at(), fast while it stays in @window */
-static inline void *dma_window_at(struct dma_space *space,
-				  struct dma_window *window, uint64_t iova,
-				  uint64_t len, uint32_t prot)
+/** dma_window_find() - as dma_at(), but NULL also if it is not in @window */
+static inline void *dma_window_find(const struct dma_window *window,
+				    uint64_t iova, uint64_t len, uint32_t prot)
 {
 	uint64_t off = iova - window->iova;
 
 	if (likely(len && range_within(off, len, window->len) &&
 		   (window->prot & prot) == prot))
 		return window->hva + off;
-	return dma_window_move(space, window, iova, len, prot);
+	return NULL;
+}
+
+/** dma_window_at() - as dma_at(), fast while it stays in @window */
+static inline void *dma_window_at(struct dma_space *space,
+				  struct dma_window *window, uint64_t iova,
+				  uint64_t len, uint32_t prot)
+{
+	void *hva = dma_window_find(window, iova, len, prot);
+
+	return likely(hva) ? hva :
+	       dma_window_move(space, window, iova, len, prot);
 }
 
 /**

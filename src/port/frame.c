@@ -22,6 +22,20 @@ struct frame *batch_next(struct frame_batch *batch)
 	return frame;
 }
 
+/* All in one piece, as most frames are. */
+static void fill_whole(struct frame *frame, struct iovec *seg, uint8_t *base,
+		       uint32_t len)
+{
+	uint32_t hdr_len = min_of(len, (uint32_t)FRAME_HDR_MAX);
+
+	memcpy(frame->hdr, base, hdr_len);
+	*seg = (struct iovec){ base + hdr_len, len - hdr_len };
+	frame->len = len;
+	frame->hdr_len = (uint16_t)hdr_len;
+	frame->segs = seg;
+	frame->n_segs = len > hdr_len;
+}
+
 int batch_fill_behind(struct frame_batch *batch, struct frame *frame,
 		      const struct iovec *iov, unsigned int n_iov,
 		      uint32_t skip, uint32_t len)
@@ -33,6 +47,10 @@ int batch_fill_behind(struct frame_batch *batch, struct frame *frame,
 
 	if (len < FRAME_LEN_MIN || len > FRAME_LEN_MAX)
 		return -EMSGSIZE;
+	if (likely(n_iov && iov->iov_len >= (size_t)skip + len)) {
+		fill_whole(frame, segs, (uint8_t *)iov->iov_base + skip, len);
+		return 0;
+	}
 	for (; left && n_iov; iov++, n_iov--) {
 		uint32_t skip_here = (uint32_t)min_of(iov->iov_len,
 						      (size_t)skip);

@@ -153,6 +153,16 @@ static void copy_in(const struct virtio_net *net,
 	}
 }
 
+/* Does a frame, header and all @len bytes, fit into the next buffer at hand, as
+ * most do? */
+static bool fits_next(const struct virtio_net_vq *vq, uint32_t len)
+{
+	const struct vring_chain *chain = vring_chain(&vq->ring, 0);
+
+	return vring_n_ahead(&vq->ring) && !chain->bad && chain->n_in &&
+	       chain->iov[chain->n_out].iov_len >= len;
+}
+
 /* One frame; false: no room. */
 static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 {
@@ -162,6 +172,11 @@ static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 
 	if (net->filters && !net_wants(net, frame)) {
 		counter_add(&net->counters.rx_filtered, 1);
+		return true;
+	}
+	if (likely(fits_next(vq, left))) {
+		copy_in(net, vring_chain(&vq->ring, 0), 1, frame);
+		vring_use(&vq->ring, left);
 		return true;
 	}
 	switch (gather_frame(vq, left, &n_chains)) {

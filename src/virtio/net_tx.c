@@ -27,30 +27,37 @@ static _Thread_local struct {
 	unsigned int n_used;		/* chains given back */
 } burst;
 
+static void count_bad(struct port_queue *queue,
+		      struct virtio_net_counters *counters, enum fate fate)
+{
+	switch (fate) {
+	case FATE_FRAME:
+		break;
+	case FATE_BAD_CHAIN:
+		counter_add(&counters->tx_bad_chain, 1);
+		break;
+	case FATE_BAD_HDR:
+		counter_add(&counters->tx_bad_hdr, 1);
+		break;
+	case FATE_BAD_LEN:
+		counter_add(&queue->stats.tx_bad_len, 1);
+		break;
+	case FATE_DISABLED:
+		counter_add(&counters->tx_disabled, 1);
+		break;
+	}
+}
+
 /* Chains up to @end go back. */
 static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
 		      unsigned int end)
 {
-	struct virtio_net_counters *counters = &vq->net->counters;
-
 	for (; burst.n_used < end; burst.n_used++) {
+		enum fate fate = burst.fate[burst.n_used];
+
 		vring_use(&vq->ring, 0);
-		switch (burst.fate[burst.n_used]) {
-		case FATE_FRAME:
-			break;
-		case FATE_BAD_CHAIN:
-			counter_add(&counters->tx_bad_chain, 1);
-			break;
-		case FATE_BAD_HDR:
-			counter_add(&counters->tx_bad_hdr, 1);
-			break;
-		case FATE_BAD_LEN:
-			counter_add(&queue->stats.tx_bad_len, 1);
-			break;
-		case FATE_DISABLED:
-			counter_add(&counters->tx_disabled, 1);
-			break;
-		}
+		if (unlikely(fate != FATE_FRAME))
+			count_bad(queue, &vq->net->counters, fate);
 	}
 }
 

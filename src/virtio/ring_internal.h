@@ -80,6 +80,37 @@ static inline bool chain_room(const struct vring_ahead *ahead)
 /** chain_begin() - an empty chain behind those at hand */
 struct vring_chain *chain_begin(struct vring_ahead *ahead);
 
+/**
+ * chain_one() - a chain of one buffer that lies where the last one did
+ *
+ * What nearly all are, made in one go.  Return: false: it is not such a one;
+ * chain_begin() and chain_add() are for all.
+ */
+static inline bool chain_one(struct vring *ring, const struct desc *desc,
+			     uint16_t id)
+{
+	struct vring_ahead *ahead = ring->ahead;
+	struct vring_chain *chain = &ahead->chain[ahead->n];
+	unsigned int in = !!(desc->flags & DESC_WRITE) &
+			  !ring->config.out_only;
+	void *hva = dma_window_find(&ring->window, desc->addr, desc->len,
+				    DMA_READ << in);
+
+	_Static_assert(DMA_READ << 1 == DMA_WRITE, "in picks the one or other");
+	if (unlikely(!hva || desc->flags & (DESC_NEXT | DESC_INDIRECT)))
+		return false;
+	chain->iov = &ahead->iov[ahead->n_iov++];
+	*chain->iov = (struct iovec){ hva, desc->len };
+	chain->n_out = (uint16_t)!in;
+	chain->n_in = (uint16_t)in;
+	chain->id = id;
+	chain->n_slots = 1;
+	chain->out_len = desc->len & (in - 1);
+	chain->in_len = desc->len & -in;
+	chain->bad = false;
+	return true;
+}
+
 /** chain_add() - one more buffer; false: the ring is broken */
 bool must_check chain_add(struct vring *ring, struct vring_chain *chain,
 			  const struct desc *desc);

@@ -94,17 +94,15 @@ static bool walk(struct vring *r, struct vring_chain *chain,
 	}
 }
 
-static bool fetch_chain(struct vring *r, uint16_t head)
+/* Any chain, from @desc on, which is its head. */
+static bool fetch_any(struct vring *r, uint16_t head, struct desc desc)
 {
 	struct vring_chain *chain = chain_begin(r->ahead);
-	struct desc desc = read_desc(r->desc, head);
 	uint8_t *table = r->desc;
 	unsigned int n = r->size;
 
 	chain->id = head;
 	chain->n_slots = 1;
-	if (likely(!(desc.flags & (DESC_NEXT | DESC_INDIRECT))))
-		return chain_add(r, chain, &desc);
 	if (desc.flags & DESC_INDIRECT) {
 		if (desc.flags & DESC_NEXT)
 			return vring_break(r, "an indirect table in a chain");
@@ -115,6 +113,13 @@ static bool fetch_chain(struct vring *r, uint16_t head)
 		desc = read_desc(table, 0);
 	}
 	return walk(r, chain, table, n, desc);
+}
+
+static inline bool fetch_chain(struct vring *r, uint16_t head)
+{
+	struct desc desc = read_desc(r->desc, head);
+
+	return likely(chain_one(r, &desc, head)) || fetch_any(r, head, desc);
 }
 
 void split_fetch(struct vring *r, unsigned int max)
