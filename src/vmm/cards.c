@@ -419,9 +419,12 @@ static int go_on(struct cards *cards, struct card *card,
 	bool replug = !same && card->port;
 	int err;
 
+	/* The guest's driver finds the new card at the old one's addresses:
+	 * Linux's for virtio, when it lets go of a card, waits for its status
+	 * to become 0, which ones would never do. */
 	if (replug)
 		pci_port_unplug(card->port);
-	err = pci_nic_reconnect(card->nic, fresh, session, replug, old);
+	err = pci_nic_reconnect(card->nic, fresh, session, old);
 	if (err)
 		return err;
 	log_info("NIC %s: its server is back%s", card->nic->id, same ? "" :

@@ -476,7 +476,7 @@ static int restore_header(const struct pci_nic *nic, struct vfu_client *fresh)
 
 /* Everything but the switch to @fresh itself. */
 static int set_up_again(struct pci_nic *nic, struct vfu_client *fresh,
-			bool same_session, bool anew)
+			bool same_session)
 {
 	uint8_t config[PCI_CONFIG_SIZE];
 	int err = vfu_client_read(fresh, VFIO_PCI_CONFIG_REGION_INDEX, 0,
@@ -484,26 +484,21 @@ static int set_up_again(struct pci_nic *nic, struct vfu_client *fresh,
 
 	if (!err)
 		err = check_same(nic, fresh, config);
-	if (!err && anew) {
-		nic_msi_reset(&nic->msi);
-		memcpy(nic->config, config, sizeof(config));
-	}
 	if (!err && !nic->cut_off)
 		err = give_memory(nic, fresh);
 	if (!err)
 		err = give_intx(nic, fresh);
-	if (!err && !same_session && !anew)
+	if (!err && !same_session)
 		err = restore_header(nic, fresh);
 	return err ? err : nic_msi_restore(&nic->msi, fresh, nic->config);
 }
 
 int pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
-		      const struct vfu_session *session, bool anew,
+		      const struct vfu_session *session,
 		      struct vfu_client **old)
 {
 	uint64_t doorbell_base = nic->doorbell.base;
-	int err = set_up_again(nic, fresh, pci_nic_same_session(nic, session),
-			       anew);
+	int err = set_up_again(nic, fresh, pci_nic_same_session(nic, session));
 
 	if (err)
 		return err;

@@ -94,13 +94,12 @@ bool pci_nic_same_session(const struct pci_nic *nic,
  * @fresh: a new one, to the same socket, taken over
  * @session: what it holds; the same as nic->session: the function is as it was,
  *	otherwise as after power-on, and gets the guest's set-up of its header
- * @anew: but not that: for the guest it is another card, which it has not seen
  * @old: the one before, for pci_nic_reconnected()
  *
  * Return: 0; -EPROTO: it is another card; -errno.
  */
 int must_check pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
-				 const struct vfu_session *session, bool anew,
+				 const struct vfu_session *session,
 				 struct vfu_client **old);
 
 /** pci_nic_reconnected() - no vCPU can be about to use @old any more */
