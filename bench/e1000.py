@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guest to guest over our e1000, and over QEMU's.
 
-    tools/kvm-host /usr/bin/python3 bench/e1000.py [-n ROUNDS] [-t SECONDS]
+    tools/kvm-host /usr/bin/python3 bench/e1000.py [-n ROUNDS] [-t SECONDS] \
+        [-f FIGURE]
 
 Four guests of one kernel, driver and image on one KVM host: two machines of
 `backplane vm` on one `backplane serve`, two QEMUs joined by -netdev stream. The
@@ -290,6 +291,8 @@ def main():
                         help='of each figure (default 3)')
     parser.add_argument('-t', type=int, default=4, metavar='SECONDS',
                         help='of traffic each (default 4)')
+    parser.add_argument('-f', default='', metavar='FIGURE',
+                        help='only those with this in their name')
     args = parser.parse_args()
     why = why_no_kvm()
     if why:
@@ -299,6 +302,7 @@ def main():
                1e-3),
         Figure('iperf3 TCP', 'Mbit/s', tcp, 1e-6),
         Figure('round trip of a frame', 'us', round_trip, 1e6, inverse=True)]
+    figures = [figure for figure in figures if args.f in figure.what]
     pairs = []
     try:
         for kind in Ours, Peers:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -80,6 +81,10 @@ int sandbox_drop_privileges(void)
 	cap_t none;
 	int ret = 0;
 
+	/* Before it shrinks a heap of a thread's own, glibc opens a file
+	 * (overcommit_memory), which the filter ends the process for.  The
+	 * common heap needs no more than brk. */
+	mallopt(M_ARENA_MAX, 1);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {

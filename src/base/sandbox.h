@@ -20,6 +20,7 @@ struct syscall_list {
 /**
  * sandbox_drop_privileges() - no capability, no new privileges, for good
  *
+ * Also keeps all threads to one heap, as the filter needs it.
  * Belongs to a thread and is inherited by those it creates: call it before the
  * first one.  Return: 0 or -errno; on failure nothing may be served.
  */

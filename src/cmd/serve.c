@@ -414,6 +414,7 @@ int cmd_serve(int argc, char **argv)
 		}
 	}
 	sched_be_patient();
+	fd_raise_limit();
 	ret = dma_init();
 	if (ret < 0)
 		log_err("cannot start: %s", strerror(-ret));

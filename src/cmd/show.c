@@ -44,22 +44,56 @@ static void print_ports(json_t *reply, const char *name unused)
 	cli_print(&table);
 }
 
-/* What has happened at least once. */
+/* A counter of a device by its name; 0: it has none such. */
+static long long device_counter(json_t *device, const char *name)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(device, i, row)
+		if (!strcmp(cli_text(row, "counter"), name))
+			return cli_number(row, "value");
+	return 0;
+}
+
+static const char *quotient(long long value, long long by)
+{
+	return by ? cli_format("%.2f", (double)value / (double)by) : "-";
+}
+
+/* What has happened at least once, and how often for each frame and for each
+ * interrupt: that is what packets cost. */
 static void print_devices(json_t *reply, const char *name unused)
 {
-	struct cli_table table = { .right = { [3] = true } };
+	struct cli_table table = { .right = { [3] = true, [4] = true,
+		[5] = true } };
 	json_t *port, *row;
 	size_t i, j;
 
-	cli_row(&table, "PORT", "KIND", "COUNTER", "VALUE", "MEANING", NULL);
-	json_array_foreach(json_object_get(reply, "ports"), i, port)
-		json_array_foreach(json_object_get(port, "device"), j, row)
-			if (cli_number(row, "value"))
+	cli_row(&table, "PORT", "KIND", "COUNTER", "VALUE", "A-FRAME",
+		"AN-IRQ", "MEANING", NULL);
+	json_array_foreach(json_object_get(reply, "ports"), i, port) {
+		json_t *device = json_object_get(port, "device");
+		json_t *counters = json_object_get(port, "counters");
+		long long n_frames = cli_number(counters, "tx_frames") +
+			cli_number(counters, "rx_frames");
+		/* As an e1000 has it, or virtio-net. */
+		long long n_irqs = device_counter(device, "interrupts") +
+			device_counter(device, "calls");
+
+		json_array_foreach(device, j, row) {
+			long long value = cli_number(row, "value");
+
+			if (value)
 				cli_row(&table, cli_text(port, "name"),
 					cli_text(port, "kind"),
 					cli_text(row, "counter"),
-					number(row, "value"),
+					cli_format("%lld", value),
+					quotient(value, n_frames),
+					quotient(value, n_irqs),
 					cli_text(row, "meaning"), NULL);
+		}
+	}
 	cli_print(&table);
 }
 

@@ -9,30 +9,7 @@
 
 enum { PAGE_LEN = 4096 };
 
-/* Does not care where it lies.  gas takes the far forms here as those with
- * m16:32 and, for LRET, with two doublewords on the stack. */
-__asm__(
-	".pushsection .rodata\n"
-	"audit_low_start:\n"
-	"audit_low_call:\n"
-	"	pushq	%rbx\n"
-	"	movq	%rsp, %rbx\n"
-	"	movq	%rsi, %rsp\n"
-	"	lcall	*(%rdi)\n"
-	"	movq	%rbx, %rsp\n"
-	"	popq	%rbx\n"
-	"	ret\n"
-	"audit_low_call_target:\n"
-	"	movzwl	4(%rsp), %eax\n"
-	"	lretl\n"
-	"audit_low_jump:\n"
-	"	ljmp	*(%rdi)\n"
-	"audit_low_jump_target:\n"
-	"	movl	%cs, %eax\n"
-	"	ret\n"
-	"audit_low_end:\n"
-	".popsection\n");
-
+/* audit_low_asm.S */
 extern const char audit_low_start[], audit_low_call[], audit_low_call_target[],
 	audit_low_jump[], audit_low_jump_target[], audit_low_end[];
 

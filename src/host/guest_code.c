@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "host/guest_numbers.h"
+
 /* Where things lie in the guest's first 2 MiB, which it sees as they are. */
 enum {
 	GDT_GPA = 0x500,
@@ -47,22 +49,6 @@ enum {
 #define GDT_CODE_64 0x00af9b000000ffffull
 #define GDT_DATA 0x00cf93000000ffffull
 
-#define TEXT(x) TEXT_OF(x)
-#define TEXT_OF(x) #x
-
-/* Names for the assembler, which knows no enum; asserted below. */
-#define AT_STEP 0
-#define AT_CS 4
-#define AT_FLAGS_CLI 8
-#define AT_FLAGS_STI 16
-#define AT_EXCEPTIONS 24
-#define AT_SSE 28
-#define REPORT 0x5000
-#define IDT_POINTER 0x6000
-#define PORT 0x80
-#define VALUE 0x42
-#define LOOPS 1000000
-
 _Static_assert(offsetof(struct guest_report, step) == AT_STEP &&
 	       offsetof(struct guest_report, cs) == AT_CS &&
 	       offsetof(struct guest_report, flags_cli) == AT_FLAGS_CLI &&
@@ -74,61 +60,7 @@ _Static_assert(REPORT == REPORT_GPA && PORT == GUEST_PORT &&
 	       VALUE == GUEST_VALUE && LOOPS == GUEST_LOOPS,
 	       "the code of the guest has the same numbers");
 
-__asm__(
-	".pushsection .rodata\n"
-	"guest_real:\n"
-	"	.code16\n"
-	"	movb	$" TEXT(VALUE) ", %al\n"
-	"	outb	%al, $" TEXT(PORT) "\n"
-	"	hlt\n"
-	"guest_real_end:\n"
-
-	"	.code64\n"
-	"guest_long:\n"
-	"	movl	$" TEXT(REPORT) ", %edi\n"
-	"	movl	%cs, %eax\n"
-	"	movl	%eax, " TEXT(AT_CS) "(%rdi)\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-
-	"	cli\n"
-	"	pushfq\n"
-	"	popq	" TEXT(AT_FLAGS_CLI) "(%rdi)\n"
-	"	sti\n"
-	"	pushfq\n"
-	"	popq	" TEXT(AT_FLAGS_STI) "(%rdi)\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-
-	"	movq	%cr3, %rax\n"
-	"	movq	%rax, %cr3\n"
-	"	lidt	" TEXT(IDT_POINTER) "\n"
-	"	swapgs\n"
-	"	swapgs\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-
-	"	ud2\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-
-	"	pcmpeqd	%xmm0, %xmm0\n"
-	"	movd	%xmm0, " TEXT(AT_SSE) "(%rdi)\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-
-	"	movb	$" TEXT(VALUE) ", %al\n"
-	"	outb	%al, $" TEXT(PORT) "\n"
-	"	movl	$" TEXT(LOOPS) ", %ecx\n"
-	"1:	decl	%ecx\n"
-	"	jnz	1b\n"
-	"	incl	" TEXT(AT_STEP) "(%rdi)\n"
-	"2:	hlt\n"
-	"	jmp	2b\n"
-
-	/* Of #UD, which pushes no error code; UD2 has two bytes. */
-	"guest_long_ud:\n"
-	"	incl	" TEXT(AT_EXCEPTIONS) "(%rdi)\n"
-	"	addq	$2, (%rsp)\n"
-	"	iretq\n"
-	"guest_long_end:\n"
-	".popsection\n");
-
+/* guest_code_asm.S */
 extern const char guest_real[], guest_real_end[], guest_long[],
 	guest_long_ud[], guest_long_end[];
 

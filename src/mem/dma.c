@@ -37,6 +37,10 @@ struct dma_space {
 	struct used_file *files;	/* quota.max_files of them */
 	unsigned int n_files;		/* in use */
 	uint64_t n_bytes;		/* sum of the mappings' lengths */
+
+	struct dma_log *log;		/* of written pages; NULL: none */
+	bool log_changed;		/* since it was asked for last */
+	bool said_log_short;		/* the one message is out */
 };
 
 struct dma_space *dma_space_create(const char *name,
@@ -68,6 +72,7 @@ void dma_space_destroy(struct dma_space *space)
 	if (!space)
 		return;
 	dma_space_clear(space);
+	dma_space_drop_log(space);
 	free(space->ranges);
 	free(space->files);
 	free(space->name);
@@ -241,7 +246,8 @@ void dma_space_clear(struct dma_space *space)
 
 bool dma_space_broken(const struct dma_space *space)
 {
-	if (unlikely(space->was_broken))
+	if (unlikely(space->was_broken) ||
+	    unlikely(space->log && dma_log_broken(space->log)))
 		return true;
 	for (unsigned int i = 0; i < space->n_files; i++)
 		if (unlikely(dma_file_broken(space->files[i].file)))
@@ -388,4 +394,62 @@ int dma_write(struct dma_space *space, uint64_t iova, const void *src,
 		len -= n;
 	}
 	return 0;
+}
+
+/* ---- the log ---- */
+
+int dma_space_set_log(struct dma_space *space, int fd, uint64_t offset,
+		      uint64_t len)
+{
+	struct dma_log *log;
+	int ret = dma_log_open(fd, offset, len, &log);
+
+	if (ret < 0)
+		return ret;
+	dma_space_drop_log(space);
+	space->log = log;
+	return 0;
+}
+
+void dma_space_drop_log(struct dma_space *space)
+{
+	dma_log_close(space->log);
+	space->log = NULL;
+	space->log_changed = space->said_log_short = false;
+}
+
+void dma_logged(struct dma_space *space, uint64_t iova, uint64_t len)
+{
+	if (!space->log || !len)
+		return;
+	if (likely(dma_log_mark(space->log, iova, len))) {
+		space->log_changed = true;
+	} else if (!space->said_log_short) {
+		space->said_log_short = true;
+		log_limited(LOG_WARN, "%s: the log of written pages does not reach to %#llx: its guest cannot be migrated",
+			    space->name, (unsigned long long)iova);
+	}
+}
+
+void dma_logged_at(struct dma_space *space, const void *hva, uint64_t len)
+{
+	uintptr_t from = (uintptr_t)hva, end = from + len;
+
+	for (unsigned int i = 0; i < space->n_ranges; i++) {
+		const struct dma_range *r = &space->ranges[i];
+		uintptr_t base = (uintptr_t)r->hva;
+		uintptr_t lo = max_of(from, base);
+		uintptr_t hi = min_of(end, base + r->len);
+
+		if (r->hva && lo < hi)
+			dma_logged(space, r->iova + (lo - base), hi - lo);
+	}
+}
+
+bool dma_log_changed(struct dma_space *space)
+{
+	bool changed = space->log_changed;
+
+	space->log_changed = false;
+	return changed;
 }

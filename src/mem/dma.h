@@ -16,6 +16,11 @@
  * A range may have no memory behind it (the client gave no fd): it is known, so
  * that it can be unmapped, but dma_at() refuses it.
  *
+ * A client that moves its guest elsewhere gives a *log*: a bitmap of pages, in
+ * a file of its own, where the device marks what it has written.  Whoever
+ * writes calls dma_logged() or dma_logged_at() afterwards, while there is a
+ * need.
+ *
  * Threads: a space belongs to one worker, all calls come from there.  The table
  * of file mappings is shared by all and has its own lock.
  */
@@ -32,7 +37,10 @@
 
 struct dma_space;
 
-enum { DMA_RANGES_DEFAULT = 4096 };
+enum {
+	DMA_RANGES_DEFAULT = 4096,
+	DMA_LOG_PAGE = 4096,	/* bytes for each bit of a log */
+};
 
 /* What one client may have at a time. */
 struct dma_quota {
@@ -186,5 +194,31 @@ int must_check dma_read(struct dma_space *space, uint64_t iova, void *dst,
 			uint64_t len);
 int must_check dma_write(struct dma_space *space, uint64_t iova,
 			 const void *src, uint64_t len);
+
+/**
+ * dma_space_set_log() - mark written pages in [offset, offset + len) of a file,
+ * in place of an earlier log
+ * @fd: borrowed
+ *
+ * Outlives dma_space_clear().
+ *
+ * Return: 0, or as dma_space_map(); then the earlier log stays.
+ */
+int must_check dma_space_set_log(struct dma_space *space, int fd,
+				 uint64_t offset, uint64_t len);
+
+/** dma_space_drop_log() - nothing is marked any more */
+void dma_space_drop_log(struct dma_space *space);
+
+/** dma_logged() - [iova, iova + len) has been written; without a log, nothing
+ * happens, as below */
+void dma_logged(struct dma_space *space, uint64_t iova, uint64_t len);
+
+/** dma_logged_at() - the same for @len bytes at @hva, which came from here: at
+ * all addresses where the client has them */
+void dma_logged_at(struct dma_space *space, const void *hva, uint64_t len);
+
+/** dma_log_changed() - has anything been marked since the last call? */
+bool must_check dma_log_changed(struct dma_space *space);
 
 #endif

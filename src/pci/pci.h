@@ -31,6 +31,8 @@
 
 struct dma_space;
 struct pci_dev;
+struct pci_shared_page;
+struct pci_shared_reg;
 
 enum {
 	PCI_CONFIG_SIZE = 256,		/* conventional */
@@ -127,6 +129,17 @@ struct pci_dev_ops {
 	 */
 	void (*dma_changed)(struct pci_dev *dev);
 
+	/**
+	 * share - keep the words of dev->shared_regs in @page from now on;
+	 * NULL: in the state block again, as they are now
+	 */
+	void (*share)(struct pci_dev *dev, struct pci_shared_page *page);
+
+	/** shared_changed - the client may have accessed registers there: do
+	 * what else comes of it; nothing if it is not shared.  Both NULL:
+	 * no registers are. */
+	void (*shared_changed)(struct pci_dev *dev);
+
 	/** destroy - free the model; NULL: static */
 	void (*destroy)(struct pci_dev *dev);
 };
@@ -192,6 +205,8 @@ struct pci_dev {
 	unsigned int n_windows;
 	const struct pci_doorbell *doorbells;
 	unsigned int n_doorbells;
+	const struct pci_shared_reg *shared_regs; /* see shared_regs.h */
+	unsigned int n_shared_regs;
 
 	struct dma_space *dma;		/* the client's memory; NULL: none */
 	const struct pci_irq_ops *irq;	/* set by the host; NULL: nobody */

@@ -24,8 +24,24 @@ static void count_tx(struct port_queue *queue, const struct frame_batch *batch,
 	counter_add(&queue->stats.tx_bytes, bytes);
 }
 
-/* A held sender has work: its frames have to be offered again soon, since
- * nobody wakes it when the receiver gets room. */
+/* A held sender's frames have to be offered again soon, since nobody wakes it
+ * when the receiver gets room; but as long as they are not taken that is no
+ * work for which to stay awake, least of all where the receiver needs the
+ * processor to make room. */
+static void offer_again(struct port_queue *queue)
+{
+	struct worker *worker = queue->worker;
+
+	if (!queue->again.due_ns)
+		worker_set_timer(worker, &queue->again,
+				 worker_now(worker) + PORT_HOLD_RETRY_NS);
+}
+
+/* The worker polls the queue whatever has woken it. */
+static void again_expired(struct timer *timer)
+{
+}
+
 static bool port_queue_poll(struct poller *poller)
 {
 	struct port_queue *queue = container_of(poller, struct port_queue,
@@ -46,7 +62,9 @@ static bool port_queue_poll(struct poller *poller)
 	n = port->input(queue, batch);
 	count_tx(queue, batch, n);
 	port->ops->tx_done(queue, batch, n);
-	return true;
+	if (n < batch->n)
+		offer_again(queue);
+	return worked || n;
 }
 
 static void port_queue_arm(struct poller *poller)
@@ -81,6 +99,8 @@ void port_init(struct port *port, const struct port_ops *ops, const char *name,
 		queue->worker = worker;
 		queue->wanted = true;
 		queue->poller.poll = port_queue_poll;
+		queue->again.expired = again_expired;
+		list_init(&queue->again.node);
 		if (ops->tx_arm && ops->tx_disarm) {
 			queue->poller.arm = port_queue_arm;
 			queue->poller.disarm = port_queue_disarm;
@@ -103,6 +123,7 @@ void port_queue_stop(struct port_queue *queue)
 	if (!queue->running)
 		return;
 	worker_remove_poller(queue->worker, &queue->poller);
+	worker_cancel_timer(queue->worker, &queue->again);
 	queue->running = false;
 }
 

@@ -39,6 +39,8 @@ enum {
 	PORT_NAME_MAX = 64,
 	/* How long a full receiver may hold its sender. */
 	PORT_HOLD_NS = 1000000,
+	/* How soon at the latest a held sender is asked again. */
+	PORT_HOLD_RETRY_NS = 50000,
 };
 
 struct inbox;
@@ -158,6 +160,7 @@ struct port_queue {
 				 * switch starts it */
 	bool running;		/* between start and stop */
 	struct poller poller;	/* port_queue_poll() */
+	struct timer again;	/* held: to be polled again */
 	struct port_hold hold;	/* as sender */
 	uint64_t rx_full_since_ns; /* as receiver: refuses frames since; 0: took
 				 * what was offered last */

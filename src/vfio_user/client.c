@@ -4,7 +4,8 @@
  * and waits for its reply.  Of the waiting threads one is the reader: it
  * receives, hands each reply to the request it belongs to, and goes on until
  * its own has come; then it passes the role to another that waits.  So a lone
- * caller costs two system calls and no switch between threads.
+ * caller costs two system calls and no switch between threads; and where there
+ * are several processors, it need not even sleep.
  *
  * Locks: send_lock keeps the bytes of messages together, lock guards the list
  * and the state.  Neither is taken while the other is held, and lock is never
@@ -14,21 +15,32 @@
 #include "vfio_user/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sched.h"
 #include "base/time.h"
 #include "mem/dma.h"
 #include "vfio_user/client_internal.h"
 #include "vfio_user/version.h"
 
-enum { TIMEOUT_S = 5, ERRNO_MAX = 4095 };
+enum {
+	TIMEOUT_S = 5,
+	ERRNO_MAX = 4095,
+	/* How long a reply is looked for before sleeping, which is about what
+	 * falling asleep and being woken costs. */
+	AWAKE_NS = 40000,
+	LATE_MAX = 255,
+};
 
 /* A request whose reply has not come yet; lives on its caller's stack. */
 struct pending {
@@ -226,6 +238,36 @@ void vfu_client_drop_fds(struct vfu_client *c)
 }
 
 /*
+ * Look for bytes for a little while: a server in the middle of things answers
+ * before we would be asleep and awake again.  When nothing has come, the next
+ * replies are waited for asleep: one, then three, seven ... up to LATE_MAX, as
+ * long as looking is in vain.  As recvmsg(), or 0: nothing, or the end.
+ */
+static ssize_t receive_awake(struct vfu_client *c, struct msghdr *msg)
+{
+	uint64_t end_ns;
+	ssize_t n;
+
+	if (c->alone)
+		return 0;
+	if (c->rx.n_asleep) {
+		c->rx.n_asleep--;
+		return 0;
+	}
+	end_ns = time_now_ns() + AWAKE_NS;
+	do {
+		n = recvmsg(c->fd, msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		if (n >= 0 || errno != EAGAIN) {
+			c->rx.n_late = 0;
+			return n;
+		}
+	} while (time_now_ns() < end_ns);
+	c->rx.n_late = min_of(2 * c->rx.n_late + 1, (unsigned int)LATE_MAX);
+	c->rx.n_asleep = c->rx.n_late;
+	return 0;
+}
+
+/*
  * Receive once, as the reader.  Descriptors are of use only while the device is
  * looked up: otherwise, without room for them, the kernel closes them.
  */
@@ -244,7 +286,9 @@ static int receive(struct vfu_client *c)
 		msg.msg_control = control.buf;
 		msg.msg_controllen = sizeof(control.buf);
 	}
-	n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
+	n = receive_awake(c, &msg);
+	if (!n)
+		n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 0 && errno == EINTR)
 		return 0;
 	if (n <= 0)
@@ -397,6 +441,7 @@ static int negotiate(struct vfu_client *c, const char *path,
 		.max_data_xfer_size = VFU_MAX_DATA,
 		.max_dma_maps = 65535,
 		.pgsizes = VFU_PGSIZES,
+		.shared_regs = true,
 	};
 	struct vfu_request r = {
 		.command = VFU_VERSION, .fd = -1,
@@ -466,6 +511,7 @@ static int connect_to(const char *path, struct vfu_session *session,
 	if (!c)
 		return -ENOMEM;
 	c->fd = -1;
+	c->alone = sched_alone();
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
 		c->regions[i].fd = -1;
 	list_init(&c->pending);
@@ -502,6 +548,8 @@ void vfu_client_close(struct vfu_client *client)
 		return;
 	fd_close(&client->fd);
 	vfu_client_drop_fds(client);
+	if (client->shared)
+		munmap(client->shared, PCI_SHARED_PAGE);
 	for (unsigned int i = 0; i < client->n_fds; i++)
 		fd_close(&client->fds[i]);
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
@@ -515,12 +563,20 @@ void vfu_client_close(struct vfu_client *client)
 
 bool vfu_client_connected(const struct vfu_client *client)
 {
-	char byte;
+	struct pollfd p = { .fd = client->fd, .events = POLLRDHUP };
 
 	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
 		return false;
 	/* Nobody may be receiving: has the server closed meanwhile? */
-	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+	return poll(&p, 1, 0) <= 0;
+}
+
+int vfu_client_watch(const struct vfu_client *client, int epoll_fd)
+{
+	struct epoll_event event = { .events = EPOLLRDHUP | EPOLLONESHOT };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event) ?
+		-errno : 0;
 }
 
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
@@ -565,6 +621,8 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 
 	if (!len || len > client->max_data)
 		return -EINVAL;
+	if (vfu_client_shared_read(client, index, off, buf, len))
+		return 0;
 	if (reply_len > sizeof(small))
 		reply = malloc(reply_len);
 	if (!reply)
@@ -594,8 +652,11 @@ int vfu_client_write(struct vfu_client *client, unsigned int index,
 		return -EINVAL;
 	if (!posted)
 		return vfu_client_call(client, &r, NULL);
+	if (vfu_client_shared_write(client, index, off, buf, len))
+		return 0;
 	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
 		return -ENOTCONN;
+	__atomic_fetch_add(&client->n_posted, 1, __ATOMIC_SEQ_CST);
 	return send_request(client, &r, 0, VFU_NO_REPLY);
 }
 

@@ -12,7 +12,8 @@
  *
  * A region may have windows, to be mapped into the guest, and doorbells, whose
  * writes may be made an eventfd's; both are looked up when the connection is
- * made.
+ * made.  Registers that the server shares in memory (pci/shared_regs.h) are
+ * accessed there as long as that comes to the same; it costs no message.
  *
  * Threads: any, unless said otherwise.
  */
@@ -80,6 +81,10 @@ int must_check vfu_client_connect_session(const char *path,
 void vfu_client_close(struct vfu_client *client);
 
 bool vfu_client_connected(const struct vfu_client *client);
+
+/** vfu_client_watch() - have @epoll_fd report, once, the end of the connection;
+ * 0 or -errno */
+int must_check vfu_client_watch(const struct vfu_client *client, int epoll_fd);
 
 /** vfu_client_region() - size and flags of a region, known since connect */
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/list.h"
+#include "pci/shared_regs.h"
 #include "vfio_user/client.h"
 
 enum { VFU_CLIENT_FDS_MAX = VFU_MAX_FDS * VFIO_PCI_NUM_REGIONS };
@@ -21,6 +22,10 @@ struct vfu_client {
 	int fds[VFU_CLIENT_FDS_MAX];	/* of doorbells, n_fds of them */
 	unsigned int n_fds;		/* each once */
 	uint64_t max_data;		/* bytes of one access */
+	struct pci_shared_page *shared;	/* registers; NULL: none */
+	struct pci_shared_reg shared_regs[PCI_SHARED_REGS_MAX];
+	unsigned int n_shared_regs;	/* of them */
+	uint64_t n_posted;		/* writes begun to be posted; atomic */
 
 	pthread_mutex_t send_lock;	/* one message at a time */
 	pthread_mutex_t lock;		/* all up to rx */
@@ -36,7 +41,11 @@ struct vfu_client {
 					 * while one request is under way */
 		int fds[VFU_MAX_FDS];	/* that came */
 		unsigned int n_fds;	/* of them */
+		unsigned int n_asleep;	/* replies to be waited for asleep
+					 * before one is looked for again */
+		unsigned int n_late;	/* what that was set to last */
 	} rx;
+	bool alone;			/* there is but one processor */
 };
 
 /* A message: what to send and what comes back. */
@@ -63,6 +72,24 @@ int must_check vfu_client_call(struct vfu_client *c,
 
 /** vfu_client_drop_fds() - close what came with replies and was not taken */
 void vfu_client_drop_fds(struct vfu_client *c);
+
+/**
+ * vfu_client_share() - use a shared register, the next of the server's list
+ * @fd: of the page; mapped the first time
+ *
+ * What makes no sense is not used.
+ */
+void vfu_client_share(struct vfu_client *c, unsigned int index,
+		      const struct vfu_io_fd *sub, int fd);
+
+/** vfu_client_shared_read(), vfu_client_shared_write() - by shared memory;
+ * false: it has to be a message */
+bool must_check vfu_client_shared_read(struct vfu_client *c,
+				       unsigned int index, uint64_t off,
+				       void *buf, uint32_t len);
+bool must_check vfu_client_shared_write(struct vfu_client *c,
+					unsigned int index, uint64_t off,
+					const void *buf, uint32_t len);
 
 /** vfu_client_look_up() - regions, their windows and doorbells, interrupts */
 int must_check vfu_client_look_up(struct vfu_client *c);

@@ -134,7 +134,12 @@ static int look_up_doorbells(struct vfu_client *c, uint32_t index)
 		struct vfu_io_fd sub;
 
 		memcpy(&sub, reply + at, sizeof(sub));
-		err = add_doorbell(c, index, &sub, first_fd);
+		if (sub.type == VFU_IO_FD_SHARED_REG &&
+		    sub.fd_index < c->n_fds - first_fd)
+			vfu_client_share(c, index, &sub,
+					 c->fds[first_fd + sub.fd_index]);
+		else
+			err = add_doorbell(c, index, &sub, first_fd);
 	}
 	free(reply);
 	return err;

@@ -56,6 +56,9 @@ static bool unmask_ready(struct watch *watch, uint32_t events)
 
 	if (!eventfd_consume(watch->fd))
 		return false;
+	/* The causes may have been read where we do not see it. */
+	if (irqs->dev->ops->shared_changed)
+		irqs->dev->ops->shared_changed(irqs->dev);
 	irqs->intx_masked = false;
 	intx_update(irqs);
 	return true;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "pci/pci.h"
+#include "pci/shared_regs.h"
 #include "vfio_user/server_internal.h"
 #include "vfio_user/version.h"
 
@@ -97,6 +98,8 @@ static int do_version(struct vfu_server *s, struct message *m)
 	if (!(theirs.pgsizes & VFU_PGSIZES))
 		return -EINVAL;
 	ours.write_multiple = theirs.write_multiple;
+	ours.shared_regs = theirs.shared_regs && s->dev->n_shared_regs;
+	s->may_share = ours.shared_regs;
 	s->max_fds = (unsigned int)min_of(theirs.max_msg_fds,
 					  (uint64_t)VFU_MAX_FDS);
 	start_session(s, &theirs, &ours);
@@ -268,6 +271,44 @@ static int reply_fd(const struct vfu_server *s, struct message *m, int fd)
 	return (int)m->n_reply_fds++;
 }
 
+/* Add an entry to an answer, if there is room for its descriptor. */
+static size_t put_io_fd(const struct vfu_server *s, struct message *m,
+			size_t len, struct vfu_io_fd *sub, int fd)
+{
+	int at = reply_fd(s, m, fd);
+
+	if (at < 0)
+		return 0;
+	sub->fd_index = (uint32_t)at;
+	memcpy(m->reply + len, sub, sizeof(*sub));
+	return sizeof(*sub);
+}
+
+/* The shared registers of a region; none if they cannot be shared. */
+static size_t put_shared_regs(struct vfu_server *s, uint32_t index,
+			      struct message *m, size_t len)
+{
+	const size_t before = len;
+
+	for (unsigned int i = 0; s->may_share && i < s->dev->n_shared_regs;
+	     i++) {
+		const struct pci_shared_reg *reg = &s->dev->shared_regs[i];
+		struct vfu_io_fd sub = {
+			.offset = reg->off, .size = sizeof(uint32_t),
+			.type = VFU_IO_FD_SHARED_REG,
+			.flags = reg->kind |
+				(uint32_t)reg->word << VFU_SHARED_WORD_SHIFT |
+				(uint32_t)reg->due << VFU_SHARED_DUE_SHIFT,
+			.datamatch = reg->mask,
+		};
+
+		if (reg->bar != index || vfu_shared_open(&s->shared))
+			continue;
+		len += put_io_fd(s, m, len, &sub, s->shared.fd);
+	}
+	return len - before;
+}
+
 /* Doorbells, as many as there is room for descriptors: writes to the others
  * come as messages. */
 static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
@@ -287,15 +328,12 @@ static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
 			.offset = bell->off, .size = bell->len,
 			.type = VFU_IO_FD_EVENTFD,
 		};
-		int at = bell->bar == io.index ? reply_fd(s, m, bell->fd) : -1;
 
-		if (at < 0)
-			continue;
-		sub.fd_index = (uint32_t)at;
-		memcpy(m->reply + len, &sub, sizeof(sub));
-		len += sizeof(sub);
-		io.count++;
+		if (bell->bar == io.index)
+			len += put_io_fd(s, m, len, &sub, bell->fd);
 	}
+	len += put_shared_regs(s, io.index, m, len);
+	io.count = (uint32_t)((len - sizeof(io)) / sizeof(struct vfu_io_fd));
 	io.argsz = (uint32_t)len;
 	if (len > argsz) {	/* as above */
 		m->n_reply_fds = 0;
@@ -546,6 +584,7 @@ static int answer(struct vfu_server *s, int err, size_t len)
 			  s->dev->name, h->command, name_of(h->command),
 			  h->size, h->flags, strerror(-err));
 	}
+	vfu_shared_answer(&s->shared, h->flags & VFU_NO_REPLY);
 	/* Answers to what was no question would have no end. */
 	if ((h->flags & VFU_NO_REPLY) ||
 	    (h->flags & VFU_TYPE_MASK) == VFU_TYPE_REPLY)
@@ -607,6 +646,7 @@ int vfu_message_handle(struct vfu_server *server)
 	int err;
 
 	counter_add(&server->stats.messages, 1);
+	vfu_shared_look(&server->shared);
 	if (server->phase == VFU_PHASE_HELLO && !is_version) {
 		err = vfu_message_refuse(server, -EPROTO);
 		return err ? err : -EPROTO;

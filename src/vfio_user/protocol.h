@@ -114,14 +114,28 @@ struct vfu_io_fd {
 	uint64_t offset;	/* in the region */
 	uint64_t size;		/* of a write; 0: any */
 	uint32_t fd_index;	/* of the descriptors that come along */
-	uint32_t type;		/* VFU_IO_FD_EVENTFD */
-	uint32_t flags;		/* KVM_IOEVENTFD_FLAG_* */
+	uint32_t type;		/* VFU_IO_FD_* */
+	uint32_t flags;		/* KVM_IOEVENTFD_FLAG_*, VFU_SHARED_* */
 	uint32_t padding;
-	uint64_t datamatch;	/* with KVM_IOEVENTFD_FLAG_DATAMATCH */
+	uint64_t datamatch;	/* with KVM_IOEVENTFD_FLAG_DATAMATCH; of a
+				 * shared register, its mask */
 };
 static_assert(sizeof(struct vfu_io_fd) == 40, "wire format");
 
-enum { VFU_IO_FD_EVENTFD = 0 };
+enum {
+	VFU_IO_FD_EVENTFD = 0,
+	/* Our own, for a client that has offered to use it: the descriptor is
+	 * that of a struct pci_shared_page. */
+	VFU_IO_FD_SHARED_REG = 0x4250,
+};
+
+/* Its flags: enum pci_shared_kind and two numbers of words. */
+enum {
+	VFU_SHARED_KIND = 0xff,
+	VFU_SHARED_WORD_SHIFT = 8,
+	VFU_SHARED_DUE_SHIFT = 16,
+	VFU_SHARED_N = 0xff,		/* of each number */
+};
 
 static_assert(sizeof(struct vfio_region_info_cap_sparse_mmap) == 16 &&
 	      sizeof(struct vfio_region_sparse_mmap_area) == 16,

@@ -26,8 +26,9 @@
 static const int server_nrs[] = {
 	__NR_accept4, __NR_recvmsg, __NR_sendto, __NR_fcntl, __NR_close,
 	__NR_unlink, __NR_sendmsg, __NR_getrandom,
-	/* a model's doorbells, new for each client */
-	__NR_eventfd2,
+	/* a model's doorbells and registers, new for each client */
+	__NR_eventfd2, __NR_memfd_create, __NR_ftruncate, __NR_mmap,
+	__NR_munmap,
 	/* base/eventfd.h: the clients' interrupts */
 	__NR_io_submit, __NR_io_getevents, __NR_preadv2, __NR_readlink,
 	-1,
@@ -105,6 +106,7 @@ static void disconnect(struct vfu_server *s)
 	s->client.fd = -1;
 	s->wants_output = false;
 	vfu_irqs_clear(&s->irqs);
+	vfu_shared_close(&s->shared);
 	/* It may be stopping already, because of a message. */
 	quiet = !s->waiting &&
 		(!s->dev->ops->quiesce || s->dev->ops->quiesce(s->dev));
@@ -242,6 +244,7 @@ int vfu_server_attach(struct vfu_server *s, int fd)
 	}
 	worker_add_poller(s->worker, &s->memory_check);
 	s->max_fds = 1;
+	s->may_share = false;
 	s->phase = VFU_PHASE_HELLO;
 	counter_add(&s->stats.connections, 1);
 	return 0;
@@ -341,6 +344,7 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->memory_check = (struct poller){ .poll = check_memory };
 	s->spare_fd = -1;
 	s->conn.fd = -1;
+	s->shared = (struct vfu_shared){ .dev = s->dev, .fd = -1 };
 	s->irqs.unmask.fd = -1;
 
 	vfu_caps_init();

@@ -9,6 +9,7 @@
 #include "loop/worker.h"
 #include "vfio_user/irq.h"
 #include "vfio_user/server.h"
+#include "vfio_user/shared.h"
 #include "vfio_user/transport.h"
 
 /* What is known of a client. */
@@ -41,6 +42,8 @@ struct vfu_server {
 	bool waiting;			/* the message in conn is carried out
 					 * once the function is quiet */
 	unsigned int max_fds;		/* the client takes with one message */
+	bool may_share;			/* it knows of shared registers */
+	struct vfu_shared shared;	/* those it has been given */
 	/* The client comes back to the state it left by this name; "": no. */
 	char session[VFU_SESSION_LEN + 1];
 	struct vfu_irqs irqs;		/* the client's eventfds */

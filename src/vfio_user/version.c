@@ -66,6 +66,7 @@ static int read_caps(const json_t *root, struct vfu_caps *caps)
 	    get_number(c, "max_dma_maps", &caps->max_dma_maps) ||
 	    get_number(c, "pgsizes", &caps->pgsizes) ||
 	    get_bool(c, "write_multiple", &caps->write_multiple) ||
+	    get_bool(c, "backplane_shared_registers", &caps->shared_regs) ||
 	    get_session(c, caps))
 		return -EINVAL;
 	return 0;
@@ -98,13 +99,15 @@ size_t vfu_caps_print(const struct vfu_caps *caps, char *buf, size_t size)
 {
 	int n = snprintf(buf, size, "{\"capabilities\":{"
 			 "\"max_msg_fds\":%llu,\"max_data_xfer_size\":%llu,"
-			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s%s}}",
+			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s%s%s}}",
 			 (unsigned long long)caps->max_msg_fds,
 			 (unsigned long long)caps->max_data_xfer_size,
 			 (unsigned long long)caps->max_dma_maps,
 			 (unsigned long long)caps->pgsizes,
 			 caps->write_multiple ?
 				",\"write_multiple\":true" : "",
+			 caps->shared_regs ?
+				",\"backplane_shared_registers\":true" : "",
 			 caps->has_session ? ",\"backplane_session\":\"" : "",
 			 caps->has_session ? caps->session : "",
 			 caps->has_session ? "\"" : "");

@@ -17,6 +17,8 @@ struct vfu_caps {
 	uint64_t max_dma_maps;		/* ranges at a time */
 	uint64_t pgsizes;		/* page sizes of ranges, or'ed */
 	bool write_multiple;		/* REGION_WRITE_MULTI is known */
+	/* Our own: registers may be in shared memory, pci/shared_regs.h. */
+	bool shared_regs;
 	/* Our own: the state of a function outlives a connection, for a client
 	 * that names the session when it comes back. */
 	bool has_session;		/* the name is there, may be empty */

@@ -19,8 +19,12 @@
 
 #define P(name) BIT64(VU_PROTOCOL_F_##name)
 
-#define PROTOCOL_FEATURES (P(MQ) | P(RARP) | P(REPLY_ACK) | P(MTU) |	\
-	P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | P(STATUS))
+#define PROTOCOL_FEATURES (P(MQ) | P(LOG_SHMFD) | P(RARP) |		\
+	P(REPLY_ACK) | P(MTU) | P(RESET_DEVICE) | P(CONFIGURE_MEM_SLOTS) | \
+	P(STATUS))
+
+/* Feature bits that are not virtio's. */
+#define VU_FEATURES (BIT64(VU_F_PROTOCOL_FEATURES) | BIT64(VU_F_LOG_ALL))
 
 enum { NO_FEATURE = 64, MTU_MIN = 68, MTU_MAX = 65535 };
 
@@ -37,7 +41,7 @@ struct message {
 
 uint64_t vu_offered(const struct vhost_user *vu)
 {
-	return vu->net.offered | BIT64(VU_F_PROTOCOL_FEATURES);
+	return vu->net.offered | VU_FEATURES;
 }
 
 /* ---- features ---- */
@@ -56,15 +60,19 @@ static bool any_started(const struct vhost_user *vu)
 	return false;
 }
 
+/* Under traffic, logging alone is switched on and off. */
 static int set_features(struct vhost_user *vu, union vu_payload *p)
 {
-	uint64_t virtio = p->u64 & ~BIT64(VU_F_PROTOCOL_FEATURES);
-
-	if (any_started(vu))
-		return p->u64 == vu->features ? 0 : -EBUSY;
-	if (virtio_net_set_features(&vu->net, virtio) < 0)
+	if (any_started(vu)) {
+		if ((p->u64 ^ vu->features) & ~BIT64(VU_F_LOG_ALL))
+			return -EBUSY;
+	} else if (virtio_net_set_features(&vu->net,
+					   p->u64 & ~VU_FEATURES) < 0) {
 		return -EINVAL;
+	}
 	vu->features = p->u64;
+	for (unsigned int i = 0; i < VU_QUEUES_MAX; i++)
+		vu_queue_log(&vu->queues[i]);
 	return 0;
 }
 
@@ -93,10 +101,19 @@ static int set_owner(struct vhost_user *vu, union vu_payload *p)
 	return 0;
 }
 
-static int reset(struct vhost_user *vu, union vu_payload *p)
+/* No longer used by front-ends; understood as the specification advises, which
+ * is to disable all rings. */
+static int reset_owner(struct vhost_user *vu, union vu_payload *p)
 {
 	for (unsigned int i = 0; i < VU_QUEUES_MAX; i++)
-		vu_queue_reset(&vu->queues[i]);
+		vu_queue_enable(&vu->queues[i], false);
+	return 0;
+}
+
+/* As new, but for the connection: the owner, protocol features and memory. */
+static int reset_device(struct vhost_user *vu, union vu_payload *p)
+{
+	vu_reset(vu);
 	return 0;
 }
 
@@ -147,6 +164,28 @@ static int rem_mem_reg(struct vhost_user *vu, union vu_payload *p)
 	return vu_memory_remove(vu, &p->reg.region);
 }
 
+/* ---- the log ---- */
+
+/* The answer says only that the new log is in use: from now on, nothing is
+ * marked in an earlier one. */
+static int set_log_base(struct vhost_user *vu, union vu_payload *p)
+{
+	int ret = dma_space_set_log(vu->dma, vu->conn.fds[0], p->log.offset,
+				    p->log.len);
+
+	p->u64 = 0;
+	return ret;
+}
+
+static int set_log_fd(struct vhost_user *vu, union vu_payload *p)
+{
+	if (!eventfd_is(vu->conn.fds[0]))
+		return -EINVAL;
+	fd_close(&vu->log_fd);
+	vu->log_fd = vu_conn_take_fd(&vu->conn, 0);
+	return 0;
+}
+
 /* ---- rings ---- */
 
 static struct vu_queue *queue_at(struct vhost_user *vu, uint64_t idx)
@@ -171,19 +210,21 @@ static int set_vring_num(struct vhost_user *vu, union vu_payload *p)
 	return 0;
 }
 
-/* Told again while the ring is served, it may only be the same. */
+/* Told again while the ring is served, it may only be the same, and switch
+ * logging on and off. */
 static int set_vring_addr(struct vhost_user *vu, union vu_payload *p)
 {
 	struct vu_queue *q = queue_at(vu, p->addr.idx);
 
-	if (!q)
+	if (!q || p->addr.flags & ~(uint32_t)VU_VRING_LOG)
 		return -EINVAL;
-	if (virtio_net_queue_started(&vu->net, q->idx))
-		return p->addr.desc == q->addr.desc &&
-		       p->addr.used == q->addr.used &&
-		       p->addr.avail == q->addr.avail ? 0 : -EBUSY;
+	if (virtio_net_queue_started(&vu->net, q->idx) &&
+	    (p->addr.desc != q->addr.desc || p->addr.used != q->addr.used ||
+	     p->addr.avail != q->addr.avail))
+		return -EBUSY;
 	q->addr = p->addr;
 	q->has_addr = true;
+	vu_queue_log(q);
 	return 0;
 }
 
@@ -242,7 +283,7 @@ static int set_vring_kick(struct vhost_user *vu, union vu_payload *p)
 	}
 	/* Without protocol features there is nothing else to enable it. */
 	if (!(vu->features & BIT64(VU_F_PROTOCOL_FEATURES)))
-		q->enabled = true;
+		q->enabled = q->was_enabled = true;
 	ret = vu_queue_start(q);
 	if (ret < 0)
 		log_limited(LOG_WARN, "%s: virtqueue %u cannot be started: %s",
@@ -343,6 +384,7 @@ enum {
 	TABLE_MIN = offsetof(struct vu_mem_table, region),
 	TABLE_MAX = sizeof(struct vu_mem_table),
 	REG = sizeof(struct vu_mem_reg),
+	LOG = sizeof(struct vu_log),
 	F_NONE = NO_FEATURE,
 };
 
@@ -356,9 +398,11 @@ static const struct message messages[] = {
 	M(GET_FEATURES, get_features, 0, 0, 0, 0, U64, F_NONE),
 	M(SET_FEATURES, set_features, U64, U64, 0, 0, 0, F_NONE),
 	M(SET_OWNER, set_owner, 0, 0, 0, 0, 0, F_NONE),
-	M(RESET_OWNER, reset, 0, 0, 0, 0, 0, F_NONE),
+	M(RESET_OWNER, reset_owner, 0, 0, 0, 0, 0, F_NONE),
 	M(SET_MEM_TABLE, set_mem_table, TABLE_MIN, TABLE_MAX, 0,
 	  VU_TABLE_REGIONS, 0, F_NONE),
+	M(SET_LOG_BASE, set_log_base, LOG, LOG, 1, 1, U64, PF(LOG_SHMFD)),
+	M(SET_LOG_FD, set_log_fd, 0, 0, 1, 1, 0, F_NONE),
 	M(SET_VRING_NUM, set_vring_num, STATE, STATE, 0, 0, 0, F_NONE),
 	M(SET_VRING_ADDR, set_vring_addr, ADDR, ADDR, 0, 0, 0, F_NONE),
 	M(SET_VRING_BASE, set_vring_base, STATE, STATE, 0, 0, 0, F_NONE),
@@ -374,7 +418,7 @@ static const struct message messages[] = {
 	M(SET_VRING_ENABLE, set_vring_enable, STATE, STATE, 0, 0, 0, F_NONE),
 	M(SEND_RARP, send_rarp, U64, U64, 0, 0, 0, PF(RARP)),
 	M(NET_SET_MTU, net_set_mtu, U64, U64, 0, 0, 0, PF(MTU)),
-	M(RESET_DEVICE, reset, 0, 0, 0, 0, 0, PF(RESET_DEVICE)),
+	M(RESET_DEVICE, reset_device, 0, 0, 0, 0, 0, PF(RESET_DEVICE)),
 	M(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, 0, 0, 0, U64,
 	  PF(CONFIGURE_MEM_SLOTS)),
 	M(ADD_MEM_REG, add_mem_reg, REG, REG, 1, 1, 0,

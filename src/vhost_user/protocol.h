@@ -37,6 +37,8 @@ enum vu_request {
 	VU_SET_OWNER = 3,
 	VU_RESET_OWNER = 4,
 	VU_SET_MEM_TABLE = 5,
+	VU_SET_LOG_BASE = 6,
+	VU_SET_LOG_FD = 7,
 	VU_SET_VRING_NUM = 8,
 	VU_SET_VRING_ADDR = 9,
 	VU_SET_VRING_BASE = 10,
@@ -58,11 +60,15 @@ enum vu_request {
 	VU_GET_STATUS = 40,
 };
 
-/* Feature bit beside virtio's own: there are protocol features. */
-enum { VU_F_PROTOCOL_FEATURES = 30 };
+/* Feature bits beside virtio's own. */
+enum vu_feature {
+	VU_F_LOG_ALL = 26,		/* mark the pages that are written */
+	VU_F_PROTOCOL_FEATURES = 30,	/* there are protocol features */
+};
 
 enum vu_protocol_feature {
 	VU_PROTOCOL_F_MQ = 0,
+	VU_PROTOCOL_F_LOG_SHMFD = 1,
 	VU_PROTOCOL_F_RARP = 2,
 	VU_PROTOCOL_F_REPLY_ACK = 3,
 	VU_PROTOCOL_F_MTU = 4,
@@ -90,6 +96,12 @@ struct vu_mem_reg {
 	struct vu_region region;
 };
 
+/* The bitmap of written pages. */
+struct vu_log {
+	uint64_t len;		/* bytes */
+	uint64_t offset;	/* in the file */
+};
+
 struct vu_vring_state {
 	uint32_t idx;		/* which ring */
 	uint32_t num;		/* size, position, or on and off */
@@ -100,13 +112,16 @@ enum { VU_BASE_USED_SHIFT = 16 };
 
 struct vu_vring_addr {
 	uint32_t idx;		/* which ring */
-	uint32_t flags;		/* 1: log writes to the used ring */
+	uint32_t flags;		/* VU_VRING_LOG */
 	uint64_t desc;		/* addresses of the front-end's own */
 	uint64_t used;
 	uint64_t avail;
-	uint64_t log;		/* guest address of the used ring */
+	uint64_t log;		/* guest address of the used ring, for the log
+				 */
 };
 _Static_assert(sizeof(struct vu_vring_addr) == 40, "vu_vring_addr");
+
+enum { VU_VRING_LOG = 1 };	/* log writes to the used ring */
 
 /* SET_VRING_KICK, CALL, ERR: a number of 64 bits. */
 enum {
@@ -118,6 +133,7 @@ union vu_payload {
 	uint64_t u64;
 	struct vu_mem_table table;
 	struct vu_mem_reg reg;
+	struct vu_log log;
 	struct vu_vring_state state;
 	struct vu_vring_addr addr;
 	uint8_t bytes[VU_PAYLOAD_MAX];

@@ -91,7 +91,14 @@ int vu_queue_start(struct vu_queue *q)
 	if (ret < 0)
 		return ret;
 	virtio_net_queue_poll(net, q->idx, q->kick.fd < 0);
-	virtio_net_queue_enable(net, q->idx, q->enabled);
+	/* Front-ends send the kick before they enable the ring.  What the guest
+	 * has sent while nobody served it (a new connection, a migration) is
+	 * not discarded in between. */
+	if (q->was_enabled)
+		virtio_net_queue_enable(net, q->idx, q->enabled);
+	else
+		virtio_net_queue_hold(net, q->idx);
+	vu_queue_log(q);
 	update_pairs(q->vu);
 	return 0;
 }
@@ -112,8 +119,21 @@ void vu_queue_stop(struct vu_queue *q)
 void vu_queue_enable(struct vu_queue *q, bool on)
 {
 	q->enabled = on;
+	q->was_enabled |= on;
 	virtio_net_queue_enable(&q->vu->net, q->idx, on);
 	update_pairs(q->vu);
+}
+
+void vu_queue_log(struct vu_queue *q)
+{
+	bool all = q->vu->features & BIT64(VU_F_LOG_ALL);
+	struct vring_log log = {
+		.buffers = all,
+		.used = all && q->addr.flags & VU_VRING_LOG,
+		.used_gpa = q->addr.log,
+	};
+
+	virtio_net_queue_log(&q->vu->net, q->idx, &log);
 }
 
 void vu_queue_reset(struct vu_queue *q)
@@ -122,5 +142,5 @@ void vu_queue_reset(struct vu_queue *q)
 	fd_close(&q->call_fd);
 	fd_close(&q->err_fd);
 	q->size = q->base = 0;
-	q->has_addr = q->enabled = false;
+	q->has_addr = q->enabled = q->was_enabled = false;
 }

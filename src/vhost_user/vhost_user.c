@@ -78,6 +78,18 @@ static void net_broken(struct virtio_net *net, unsigned int vq)
 
 static void wait_for_peer(struct vhost_user *vu);
 
+void vu_reset(struct vhost_user *vu)
+{
+	for (unsigned int i = 0; i < VU_QUEUES_MAX; i++)
+		vu_queue_reset(&vu->queues[i]);
+	virtio_net_reset(&vu->net);
+	vu->net.port.caps.max_len = FRAME_LEN_MAX;
+	dma_space_drop_log(vu->dma);
+	fd_close(&vu->log_fd);
+	vu->features = 0;
+	vu->status = 0;
+}
+
 /* Nothing of this front-end is reached any more once this returns. */
 static void disconnect(struct vhost_user *vu)
 {
@@ -87,13 +99,9 @@ static void disconnect(struct vhost_user *vu)
 	worker_remove_watch(vu->worker, &vu->peer);
 	vu->peer.fd = -1;
 	vu_conn_close(&vu->conn);
-	for (unsigned int i = 0; i < VU_QUEUES_MAX; i++)
-		vu_queue_reset(&vu->queues[i]);
-	virtio_net_reset(&vu->net);
-	vu->net.port.caps.max_len = FRAME_LEN_MAX;
+	vu_reset(vu);
 	vu_memory_clear(vu);
-	vu->features = vu->protocol = 0;
-	vu->status = 0;
+	vu->protocol = 0;
 }
 
 static void drop_peer(struct vhost_user *vu, int err)
@@ -112,12 +120,15 @@ static void drop_peer(struct vhost_user *vu, int err)
 	wait_for_peer(vu);
 }
 
-/* Has the memory been truncated?  Costs a few loads a round. */
+/* Has the memory been truncated?  Costs a few loads a round.  And if the
+ * front-end wants to hear of pages logged, it does once a round. */
 static bool check_memory(struct poller *poller)
 {
 	struct vhost_user *vu = container_of(poller, struct vhost_user,
 					     memory_check);
 
+	if (unlikely(vu->log_fd >= 0) && dma_log_changed(vu->dma))
+		eventfd_notify(vu->log_fd);
 	if (likely(!dma_space_broken(vu->dma)))
 		return false;
 	drop_peer(vu, -EFAULT);
@@ -137,6 +148,7 @@ static bool peer_ready(struct watch *watch, uint32_t events)
 		vu_conn_done(&vu->conn);
 		if (ret < 0)
 			break;
+		vu->retry_ms = VHOST_USER_RETRY_MIN_MS;
 	}
 	if (ret < 0)
 		drop_peer(vu, ret);
@@ -217,13 +229,16 @@ static void retry_expired(struct timer *timer)
 /* The next front-end is to come. */
 static void wait_for_peer(struct vhost_user *vu)
 {
-	if (vu->is_client)
+	if (vu->is_client) {
 		worker_set_timer(vu->worker, &vu->retry,
 				 worker_now(vu->worker) +
-				 VHOST_USER_RETRY_MS * NS_PER_MS);
-	else if (worker_add_watch(vu->worker, &vu->listener) < 0)
+				 vu->retry_ms * NS_PER_MS);
+		vu->retry_ms = min_of(2 * vu->retry_ms,
+				      (unsigned int)VHOST_USER_RETRY_MAX_MS);
+	} else if (worker_add_watch(vu->worker, &vu->listener) < 0) {
 		log_err("%s: cannot wait for front-ends any more",
 			vu->net.port.name);
+	}
 }
 
 /* ---- life ---- */
@@ -279,7 +294,9 @@ static struct vhost_user *vu_new(const struct vhost_user_config *config)
 	vu->is_client = config->client;
 	vu->listener = (struct watch){ .ready = listener_ready, .fd = -1 };
 	vu->peer = (struct watch){ .ready = peer_ready, .fd = -1 };
+	vu->log_fd = -1;
 	vu->retry.expired = retry_expired;
+	vu->retry_ms = VHOST_USER_RETRY_MIN_MS;
 	list_init(&vu->retry.node);
 	vu->memory_check.poll = check_memory;
 	vu->conn.fd = -1;

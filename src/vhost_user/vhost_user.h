@@ -4,13 +4,17 @@
  * (QEMU, docs/interop/vhost-user.rst).
  *
  * As server it listens and serves one front-end at a time; as client it
- * connects, and tries again every VHOST_USER_RETRY_MS while there is none.
+ * connects, and tries again while there is none: soon at first, then ever less
+ * often.
  * When a front-end goes, its queues stop, its memory is unmapped and its
  * descriptors are closed; the next one starts from nothing.
  *
  * The control queue, the MAC address and the link state stay with the
  * front-end; so filters, VLANs and switching of offloads at run time are its
  * business, and link state reaches its guest by its own means alone.
+ *
+ * While a guest is migrated away, the pages written of it are marked in a log
+ * that its front-end reads (VHOST_F_LOG_ALL).
  *
  * A front-end that breaks the protocol gets an error where it asked for a reply
  * (REPLY_ACK), else it is disconnected, with one message.
@@ -27,7 +31,9 @@
 struct port;
 struct worker;
 
-enum { VHOST_USER_RETRY_MS = 100 };
+/* Time between two tries of a client: twice as long each time, from the first
+ * on again once a front-end has said something. */
+enum { VHOST_USER_RETRY_MIN_MS = 10, VHOST_USER_RETRY_MAX_MS = 1000 };
 
 struct vhost_user_config {
 	const char *name;	/* of the port; copied */

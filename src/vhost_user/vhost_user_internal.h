@@ -22,7 +22,8 @@ struct vu_queue {
 	uint32_t base;		/* where to begin, as in SET_VRING_BASE */
 	bool has_addr;		/* addr is valid */
 	struct vu_vring_addr addr; /* as given: the front-end's addresses */
-	bool enabled;
+	bool enabled;		/* by SET_VRING_ENABLE, or without it */
+	bool was_enabled;	/* ever: else what is sent waits for that */
 	struct watch kick;	/* fd -1: none */
 	int call_fd;		/* -1: none */
 	int err_fd;		/* -1: none */
@@ -35,18 +36,20 @@ struct vhost_user {
 	bool is_client;
 	struct watch listener;	/* server: fd -1: none */
 	struct timer retry;	/* client: when to connect again */
+	unsigned int retry_ms;	/* client: how long to wait next time */
 	bool said_waiting;	/* client: that nobody is there */
 
 	/* The connection; all of it is gone when it is. */
 	struct vu_conn conn;
 	struct watch peer;	/* its socket; fd -1: none */
-	struct poller memory_check;
+	struct poller memory_check; /* of the memory, and of the log */
 	struct dma_space *dma;
 	unsigned int n_regions;	/* of the guest's memory */
 	struct vu_region regions[VU_SLOTS_MAX];
 	uint64_t features;	/* as in SET_FEATURES */
 	uint64_t protocol;	/* as in SET_PROTOCOL_FEATURES */
 	uint8_t status;		/* as in SET_STATUS */
+	int log_fd;		/* as in SET_LOG_FD; -1: none */
 	struct vu_queue queues[VU_QUEUES_MAX];
 };
 
@@ -57,6 +60,10 @@ int must_check vu_attach(struct vhost_user *vu, int fd);
 /** vu_message() - carry out the message at hand, and answer it; 0, or -errno:
  * the connection is to be closed */
 int must_check vu_message(struct vhost_user *vu);
+
+/** vu_reset() - as new, but for what belongs to the connection: the protocol
+ * features and the memory */
+void vu_reset(struct vhost_user *vu);
 
 /** vu_offered() - feature bits for GET_FEATURES */
 uint64_t vu_offered(const struct vhost_user *vu);
@@ -99,6 +106,9 @@ void vu_queue_stop(struct vu_queue *q);
 
 /** vu_queue_enable() - SET_VRING_ENABLE, or what holds without it */
 void vu_queue_enable(struct vu_queue *q, bool on);
+
+/** vu_queue_log() - whether the ring logs, as features and address say */
+void vu_queue_log(struct vu_queue *q);
 
 /** vu_queue_reset() - stop it, forget all that was said about it */
 void vu_queue_reset(struct vu_queue *q);

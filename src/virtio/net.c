@@ -87,7 +87,7 @@ static bool put_off(struct virtio_net_vq *vq, unsigned int n)
 	if (likely(!coal->max_usecs) || vq == &vq->net->ctrl)
 		return false;
 	vq->n_held += n;
-	if (vq->n_held >= coal->max_packets) {
+	if (coal->max_packets && vq->n_held >= coal->max_packets) {
 		worker_cancel_timer(vq->net->worker, &vq->coal);
 		return false;
 	}
@@ -190,6 +190,15 @@ void net_set_offloads(struct virtio_net *net, uint64_t features)
 		caps->gso |= FRAME_GSO_UDP;
 }
 
+/* A driver that has been told an MTU gets no longer frames, nor segments of a
+ * large one (5.1.4.1). */
+static void set_max_len(struct virtio_net *net)
+{
+	if (net->mtu)
+		net->port.caps.max_len = has_feature(net, VIRTIO_NET_F_MTU) ?
+			net->mtu + ETH_HDR_LEN : FRAME_LEN_MAX;
+}
+
 /* A feature and what it needs (5.1.3.1): one of @any, and all of @all. */
 static const struct {
 	uint64_t feature;
@@ -208,6 +217,8 @@ static const struct {
 	{ F(CTRL_RX), 0, F(CTRL_VQ) },
 	{ F(CTRL_VLAN), 0, F(CTRL_VQ) },
 	{ F(CTRL_RX_EXTRA), 0, F(CTRL_VQ) },
+	{ F(GUEST_ANNOUNCE), 0, F(CTRL_VQ) },
+	{ F(MQ), 0, F(CTRL_VQ) },
 	{ F(CTRL_MAC_ADDR), 0, F(CTRL_VQ) },
 	{ F(CTRL_GUEST_OFFLOADS), 0, F(CTRL_VQ) },
 	{ F(NOTF_COAL), 0, F(CTRL_VQ) },
@@ -236,13 +247,14 @@ int virtio_net_set_features(struct virtio_net *net, uint64_t features)
 		return -EINVAL;
 	net->features = features;
 	net->mergeable = features & F(MRG_RXBUF);
-	net->filters = features & F(CTRL_RX);
+	net->filters = features & (F(CTRL_RX) | F(CTRL_VLAN));
 	net->hdr_len = VIRTIO_NET_HDR_LEGACY;
 	if (net->mergeable || features & BIT64(VIRTIO_F_VERSION_1))
 		net->hdr_len = VIRTIO_NET_HDR_LEN;
 	if (features & F(HASH_REPORT))
 		net->hdr_len = VIRTIO_NET_HDR_HASH_LEN;
 	net_set_offloads(net, features);
+	set_max_len(net);
 	return 0;
 }
 
@@ -301,7 +313,7 @@ int virtio_net_queue_start(struct virtio_net *net, unsigned int idx,
 		return ret;
 	vq->idx = idx;
 	vq->enabled = true;
-	vq->polled = false;
+	vq->on_hold = vq->polled = false;
 	vq->said_broken = false;
 	vq->n_held = 0;
 	if (vq == &net->ctrl)
@@ -340,8 +352,29 @@ void virtio_net_queue_enable(struct virtio_net *net, unsigned int idx,
 {
 	struct virtio_net_vq *vq = vq_at(net, idx);
 
-	if (vq)
-		vq->enabled = on;
+	if (!vq)
+		return;
+	vq->enabled = on;
+	vq->on_hold = false;
+}
+
+void virtio_net_queue_hold(struct virtio_net *net, unsigned int idx)
+{
+	struct virtio_net_vq *vq = vq_at(net, idx);
+
+	if (!vq)
+		return;
+	vq->enabled = false;
+	vq->on_hold = true;
+}
+
+void virtio_net_queue_log(struct virtio_net *net, unsigned int idx,
+			  const struct vring_log *log)
+{
+	struct virtio_net_vq *vq = vq_at(net, idx);
+
+	if (vq && vq->ring.dma)
+		vring_set_log(&vq->ring, log);
 }
 
 void virtio_net_queue_poll(struct virtio_net *net, unsigned int idx, bool on)
@@ -407,6 +440,7 @@ void virtio_net_reset(struct virtio_net *net)
 	memcpy(net->own_mac, net->mac, sizeof(net->own_mac));
 	memset(&net->filter, 0, sizeof(net->filter));
 	memset(&net->rss, 0, sizeof(net->rss));
+	memset(net->flows, 0, sizeof(net->flows));
 	memset(&net->coal_rx, 0, sizeof(net->coal_rx));
 	memset(&net->coal_tx, 0, sizeof(net->coal_tx));
 	/* As the drivers expect it: all is received until they say otherwise
@@ -414,6 +448,7 @@ void virtio_net_reset(struct virtio_net *net)
 	net->filter.promisc = true;
 	virtio_net_set_pairs(net, 1);
 	net_set_offloads(net, 0);
+	set_max_len(net);
 }
 
 static void init_vq(struct virtio_net *net, struct virtio_net_vq *vq,
@@ -445,7 +480,7 @@ void virtio_net_init(struct virtio_net *net, const struct virtio_net_ops *ops,
 		net->offered &= ~F(MAC);
 	if (net->n_pairs == 1)
 		net->offered &= ~(F(MQ) | F(RSS));
-	/* How long a frame may be the driver's buffers decide. */
+	/* Without an MTU the driver's buffers decide. */
 	net->port.caps.max_len = FRAME_LEN_MAX;
 	for (unsigned int i = 0; i < n_vqs_packets(net); i++)
 		init_vq(net, &net->vq[i], i);

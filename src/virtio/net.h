@@ -33,6 +33,7 @@
 enum {
 	VIRTIO_NET_PAIRS_MAX = PORT_QUEUES_MAX,
 	VIRTIO_NET_VQS_MAX = 2 * VIRTIO_NET_PAIRS_MAX + 1,
+	NET_FLOWS_LOG2 = 10,	/* flows that are told apart */
 };
 
 struct virtio_net;
@@ -86,7 +87,7 @@ struct virtio_net_counters {
 
 /* Interrupts put off (NOTF_COAL), for one direction. */
 struct virtio_net_coal {
-	uint32_t max_packets;	/* at least so many before a call; 0: any */
+	uint32_t max_packets;	/* so many before a call; 0: any number */
 	uint32_t max_usecs;	/* or so long after the first; 0: at once */
 };
 
@@ -96,6 +97,8 @@ struct virtio_net_vq {
 	unsigned int idx;	/* as virtio numbers them */
 	struct vring ring;
 	bool enabled;		/* else: nothing received, sent is discarded */
+	bool on_hold;		/* what is sent stays there until it is enabled
+				 */
 	bool polled;		/* nobody kicks: the worker must not sleep */
 	bool said_broken;	/* ops->broken has been called */
 	uint32_t n_held;	/* packets since the last call, held back */
@@ -115,7 +118,7 @@ struct virtio_net_filter {
 
 /* Spreading over receive queues, and what to report (RSS, HASH_REPORT). */
 struct virtio_net_rss {
-	bool steer;		/* by the table; else by the sender's queue */
+	bool steer;		/* by the table; else automatic */
 	uint32_t types;		/* enum virtio_net_hash_type; 0: no hash */
 	uint16_t unclassified;	/* queue pair for what has no hash */
 	uint16_t table_mask;	/* entries less one */
@@ -137,7 +140,7 @@ struct virtio_net {
 	uint64_t features;
 	uint32_t hdr_len;	/* of the header before each packet */
 	bool mergeable;		/* MRG_RXBUF */
-	bool filters;		/* CTRL_RX: the filter counts */
+	bool filters;		/* CTRL_RX or CTRL_VLAN: the filter counts */
 
 	/* The driver's wishes. */
 	uint8_t own_mac[6];	/* in use: CTRL_MAC_ADDR may have changed it */
@@ -145,6 +148,9 @@ struct virtio_net {
 	unsigned int n_active;	/* queue pairs in use */
 	struct virtio_net_filter filter;
 	struct virtio_net_rss rss;
+	uint8_t flows[1 << NET_FLOWS_LOG2]; /* automatic steering: by a flow's
+				 * hash, 1 + the pair that sent it last; 0:
+				 * none.  Atomic. */
 	struct virtio_net_coal coal_rx, coal_tx;
 
 	struct virtio_net_vq vq[2 * VIRTIO_NET_PAIRS_MAX];
@@ -204,6 +210,14 @@ bool virtio_net_queue_stop(struct virtio_net *net, unsigned int vq,
 /** virtio_net_queue_enable() - a started queue that is not enabled receives
  * nothing, and what it sends is discarded */
 void virtio_net_queue_enable(struct virtio_net *net, unsigned int vq, bool on);
+
+/** virtio_net_queue_hold() - a queue just started that is not enabled yet: what
+ * was sent before waits, and is sent then */
+void virtio_net_queue_hold(struct virtio_net *net, unsigned int vq);
+
+/** virtio_net_queue_log() - see vring_set_log(); of a started queue */
+void virtio_net_queue_log(struct virtio_net *net, unsigned int vq,
+			  const struct vring_log *log);
 
 /** virtio_net_queue_poll() - a started queue for whose kicks there is no
  * descriptor keeps the worker from sleeping */

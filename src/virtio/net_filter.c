@@ -41,8 +41,6 @@ static bool wants_address(const struct virtio_net *net, const uint8_t *dst)
 	};
 	const struct virtio_net_filter *f = &net->filter;
 
-	if (f->promisc)
-		return true;
 	if (!memcmp(dst, broadcast, sizeof(broadcast)))
 		return !f->nobcast;
 	if (eth_addr_is_multicast(dst)) {
@@ -60,5 +58,11 @@ static bool wants_address(const struct virtio_net *net, const uint8_t *dst)
 
 bool net_wants(const struct virtio_net *net, const struct frame *frame)
 {
-	return wants_vlan(net, frame) && wants_address(net, frame->hdr);
+	/* A driver without CTRL_RX cannot leave that mode, which it has not
+	 * asked for either: of its filters there is the VLANs'. */
+	if (!has_feature(net, VIRTIO_NET_F_CTRL_RX))
+		return wants_vlan(net, frame);
+	/* All that comes, tagged or not: there may be a bridge behind it. */
+	return net->filter.promisc ||
+		(wants_vlan(net, frame) && wants_address(net, frame->hdr));
 }

@@ -62,7 +62,13 @@ bool net_wants(const struct virtio_net *net, const struct frame *frame);
 uint32_t net_hash(const struct virtio_net *net, const struct frame *frame,
 		  enum virtio_net_hash_report *report);
 
-/** net_rx_queue() - the queue pair that the driver's table has for @frame */
+/** net_flow_sent() - the driver has sent @frame on queue pair @pair: answers go
+ * there */
+void net_flow_sent(struct virtio_net *net, const struct frame *frame,
+		   unsigned int pair);
+
+/** net_rx_queue() - the queue pair that is to receive @frame, as the driver has
+ * chosen */
 unsigned int net_rx_queue(const struct port *port, const struct frame *frame,
 			  unsigned int sender);
 

@@ -111,6 +111,9 @@ static void make_header(const struct virtio_net *net,
 	enum virtio_net_hash_report report;
 
 	vnet_hdr_put(frame, &hdr->vnet);
+	/* Without GUEST_CSUM nothing is said of checksums (5.1.6.4.1). */
+	if (unlikely(!net->port.caps.csum))
+		hdr->vnet.flags = 0;
 	hdr->n_buffers = le16_of((uint16_t)n_buffers);
 	if (likely(net->hdr_len < VIRTIO_NET_HDR_HASH_LEN))
 		return;

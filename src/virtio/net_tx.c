@@ -62,10 +62,11 @@ static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
 }
 
 /* The header may share a buffer with the packet, or be spread over several. */
-static enum fate make_frame(const struct virtio_net *net,
+static enum fate make_frame(const struct virtio_net_vq *vq,
 			    const struct vring_chain *chain,
 			    struct frame_batch *batch, struct frame *frame)
 {
+	struct virtio_net *net = vq->net;
 	struct vnet_hdr hdr;
 
 	if (unlikely(chain->bad || chain->out_len < net->hdr_len))
@@ -84,9 +85,14 @@ static enum fate make_frame(const struct virtio_net *net,
 	default:
 		return FATE_BAD_CHAIN;
 	}
+	/* What else there is in the flags a driver may not set, and we are to
+	 * ignore (5.1.6.2): that its checksums are right is not its to say. */
+	hdr.flags &= VNET_HDR_NEEDS_CSUM;
 	if (hdr.flags | hdr.gso_type && vnet_hdr_get(&hdr, frame) < 0)
 		return FATE_BAD_HDR;
 	frame_pop_vlan(frame);
+	if (unlikely(net->n_active > 1) && !net->rss.steer)
+		net_flow_sent(net, frame, vq->idx / 2);
 	return FATE_FRAME;
 }
 
@@ -115,6 +121,8 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	struct vring *ring = &vq->ring;
 	unsigned int had = vring_n_ahead(ring), n, i;
 
+	if (unlikely(vq->on_hold))
+		return;
 	n = vring_fetch(ring, BATCH_MAX);
 	burst.n_used = 0;
 	vq_check(vq);
@@ -129,8 +137,7 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 		if (!frame)
 			break;
 		burst.fate[i] = !vq->enabled ? FATE_DISABLED :
-			make_frame(vq->net, vring_chain(ring, i -
-							burst.n_used),
+			make_frame(vq, vring_chain(ring, i - burst.n_used),
 				   batch, frame);
 		if (likely(burst.fate[i] == FATE_FRAME)) {
 			frame->cookie = i;

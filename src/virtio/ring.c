@@ -171,6 +171,46 @@ int vring_remap(struct vring *ring)
 	return ret;
 }
 
+/* ---- the log ---- */
+
+static void log_published(struct vring *ring)
+{
+	if (ring->packed)
+		packed_log_used(ring);
+	else
+		split_log_used(ring);
+}
+
+static void log_event(struct vring *ring)
+{
+	if (ring->packed)
+		packed_log_event(ring);
+	else
+		split_log_event(ring);
+}
+
+/* The first @len bytes that may be written of @chain have been. */
+static void log_chain(struct vring *ring, const struct vring_chain *chain,
+		      uint32_t len)
+{
+	const struct iovec *iov = &chain->iov[chain->n_out];
+
+	for (; len; iov++) {
+		size_t n = min_of((size_t)len, iov->iov_len);
+
+		dma_logged_at(ring->dma, iov->iov_base, n);
+		len -= (uint32_t)n;
+	}
+}
+
+void vring_set_log(struct vring *ring, const struct vring_log *log)
+{
+	ring->log = *log;
+	/* vring_start() has written it. */
+	if (log->used)
+		log_event(ring);
+}
+
 /* ---- use ---- */
 
 /* What is at hand moves to the front. */
@@ -215,6 +255,8 @@ void vring_use(struct vring *ring, uint32_t len)
 	const struct vring_chain *chain =
 		&ring->ahead->chain[ring->ahead->first++];
 
+	if (unlikely(ring->log.buffers))
+		log_chain(ring, chain, len);
 	if (ring->packed)
 		packed_use(ring, chain, len);
 	else
@@ -230,6 +272,8 @@ void vring_publish(struct vring *ring)
 		packed_publish(ring);
 	else
 		split_publish(ring);
+	if (unlikely(ring->log.buffers | ring->log.used))
+		log_published(ring);
 	ring->n_unpublished = 0;
 }
 
@@ -260,6 +304,8 @@ void vring_arm(struct vring *ring)
 		packed_arm(ring, true);
 	else
 		split_arm(ring, true);
+	if (unlikely(ring->log.used))
+		log_event(ring);
 	/* Before the look for more that has to follow. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
@@ -272,6 +318,8 @@ void vring_disarm(struct vring *ring)
 		packed_arm(ring, false);
 	else
 		split_arm(ring, false);
+	if (unlikely(ring->log.used))
+		log_event(ring);
 }
 
 void vring_chain_read(const struct vring_chain *chain, uint32_t off, void *dst,

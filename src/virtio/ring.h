@@ -67,6 +67,13 @@ struct vring_state {
 	uint16_t used;		/* next to be written; likewise */
 };
 
+/* Which of the device's writes go into the log of dma_space_set_log(). */
+struct vring_log {
+	bool buffers;		/* to buffers, and to packed rings' slots */
+	bool used;		/* to the used ring, or event suppression */
+	uint64_t used_gpa;	/* which the log knows by this address */
+};
+
 /* Buffers that the driver has made available together. */
 struct vring_chain {
 	struct iovec *iov;	/* n_out readable pieces, then n_in others */
@@ -108,6 +115,7 @@ struct vring {
 	uint8_t *device;
 	struct dma_window window; /* where the last buffer lay */
 	struct vring_ahead *ahead; /* what has been fetched; owned */
+	struct vring_log log;	/* all false: nothing is logged */
 
 	/* Positions. */
 	struct vring_pos fetch;	/* next chain to be fetched */
@@ -144,6 +152,10 @@ struct vring_state vring_state(const struct vring *ring);
 
 /** vring_remap() - the memory map has changed: 0, or -EFAULT: stopped */
 int must_check vring_remap(struct vring *ring);
+
+/** vring_set_log() - from now on, what is written is logged so; of a started
+ * ring, all published */
+void vring_set_log(struct vring *ring, const struct vring_log *log);
 
 /** vring_ready() - is it started and not broken? */
 static inline bool vring_ready(const struct vring *ring)

@@ -134,7 +134,8 @@ static inline bool event_passed(uint16_t event, uint16_t now, uint16_t old)
 }
 
 /* The two layouts; as their namesakes in ring.h, but for fetch: at most @n
- * more. */
+ * more.  log_event: arming or disarming has written; log_used: so has the
+ * publication of n_unpublished entries. */
 int split_map(struct vring *ring);
 void split_begin(struct vring *ring, const struct vring_state *state);
 void split_fetch(struct vring *ring, unsigned int n);
@@ -143,6 +144,8 @@ void split_use(struct vring *ring, const struct vring_chain *chain,
 void split_publish(struct vring *ring);
 bool split_wants_call(struct vring *ring, uint16_t old);
 void split_arm(struct vring *ring, bool on);
+void split_log_event(struct vring *ring);
+void split_log_used(struct vring *ring);
 
 int packed_map(struct vring *ring);
 void packed_begin(struct vring *ring, const struct vring_state *state);
@@ -152,5 +155,7 @@ void packed_use(struct vring *ring, const struct vring_chain *chain,
 void packed_publish(struct vring *ring);
 bool packed_wants_call(struct vring *ring, uint16_t old);
 void packed_arm(struct vring *ring, bool on);
+void packed_log_event(struct vring *ring);
+void packed_log_used(struct vring *ring);
 
 #endif

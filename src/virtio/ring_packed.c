@@ -234,3 +234,29 @@ void packed_arm(struct vring *r, bool on)
 {
 	word16_set(r->device + EVENT_FLAGS, on ? EVENT_ENABLE : EVENT_DISABLE);
 }
+
+void packed_log_event(struct vring *r)
+{
+	dma_logged(r->dma, r->log.used_gpa + EVENT_FLAGS, sizeof(uint16_t));
+}
+
+static void log_slots(struct vring *r, uint16_t from, unsigned int n)
+{
+	dma_logged(r->dma, r->config.desc + from * DESC_LEN, n * DESC_LEN);
+}
+
+/* All slots that have been gone past, though only the first of each chain has
+ * been written. */
+void packed_log_used(struct vring *r)
+{
+	uint16_t from = r->first.idx, to = r->used.idx;
+
+	if (!r->log.buffers)
+		return;
+	if (r->first.wrap == r->used.wrap) {
+		log_slots(r, from, (unsigned int)(to - from));
+	} else {
+		log_slots(r, from, (unsigned int)(r->size - from));
+		log_slots(r, 0, to);
+	}
+}

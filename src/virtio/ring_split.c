@@ -53,13 +53,16 @@ int split_map(struct vring *r)
 	return r->desc && r->driver && r->device ? 0 : -EFAULT;
 }
 
-/* How far the used ring has got is written in it. */
+/* How far the used ring has got is written in it; and as buffers are used in
+ * order, so far the available ring has been taken.  A state that says otherwise
+ * comes from a device that did not end in good order, or from a driver that
+ * guesses: what was not used is taken again, none of it is left behind. */
 void split_begin(struct vring *r, const struct vring_state *state)
 {
 	if (!state)
 		return;
-	r->avail.idx = r->seen = state->avail;
 	r->used.idx = word16(r->device + USED_IDX);
+	r->avail.idx = r->seen = r->used.idx;
 }
 
 static struct desc read_desc(const uint8_t *table, unsigned int i)
@@ -188,4 +191,29 @@ void split_arm(struct vring *r, bool on)
 			   (uint16_t)(r->avail.idx - 1));
 	else
 		word16_set(r->device + USED_FLAGS, on ? 0 : USED_NO_NOTIFY);
+}
+
+static void log_used_at(struct vring *r, unsigned int off, unsigned int len)
+{
+	dma_logged(r->dma, r->log.used_gpa + off, len);
+}
+
+void split_log_event(struct vring *r)
+{
+	log_used_at(r, r->event_idx ? (unsigned int)(avail_event(r) -
+						     r->device) : USED_FLAGS,
+		    sizeof(uint16_t));
+}
+
+void split_log_used(struct vring *r)
+{
+	unsigned int n = r->n_unpublished;
+	unsigned int at = (uint16_t)(r->used.idx - n) & (r->size - 1u);
+	unsigned int n_here = min_of(n, r->size - at);
+
+	if (!r->log.used)
+		return;
+	log_used_at(r, USED_RING + USED_ELEM_LEN * at, USED_ELEM_LEN * n_here);
+	log_used_at(r, USED_RING, USED_ELEM_LEN * (n - n_here));
+	log_used_at(r, USED_IDX, sizeof(uint16_t));
 }

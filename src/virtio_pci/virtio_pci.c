@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * virtio on PCI; see virtio_pci.h.  References are to VIRTIO 1.2.
+ * virtio on PCI: interrupts, resets, and the function itself: identity,
+ * capabilities, the window in config space; see virtio_pci.h.
  */
-#include "virtio_pci/virtio_pci.h"
-
+#include <assert.h>
 #include <linux/pci_regs.h>
-#include <linux/virtio_pci.h>
 #include <string.h>
 
-#include "base/byteorder.h"
-#include "virtio/virtio.h"
+#include "base/log.h"
+#include "virtio_pci/virtio_pci_internal.h"
 
 enum {
 	VENDOR = 0x1af4,
-	PAGE = 0x1000,			/* of each modern structure */
-	AT_COMMON = 0, AT_ISR = PAGE, AT_DEVICE = 2 * PAGE,
-	AT_NOTIFY = 3 * PAGE,
-	MODERN_SIZE = 4 * PAGE,
-	MSIX_SIZE = PAGE, MSIX_PBA = PAGE / 2,
-	NOTIFY_STEP = 4,		/* bytes from queue to queue */
-	COMMON_LEN = sizeof(struct virtio_pci_common_cfg),
-	N_FEATURE_BITS = 32,		/* of a feature word */
-	ISR_QUEUE = 1, ISR_CONFIG = 2,
-	LEGACY_PAGE_SHIFT = VIRTIO_PCI_QUEUE_ADDR_SHIFT,
+	/* 4.1.2.1: 0x1040 and the device's number; revision 1 and a subsystem
+	 * from 0x40 on keep legacy drivers away. */
+	DEVICE_MODERN = 0x1040, REVISION_MODERN = 1, SUBSYS_MODERN = 0x1100,
+	PM_VERSION = 3,		/* of the power management capability */
 };
 
 static struct virtio_pci *vp_of(struct pci_dev *pci)
@@ -32,357 +25,126 @@ static struct virtio_pci *vp_of(struct pci_dev *pci)
 
 /* ---- interrupts ---- */
 
-static void signal(struct virtio_pci *vp, uint16_t vector, uint8_t isr)
+void vpci_interrupt(struct virtio_pci *vp, enum virtio_pci_isr isr,
+		    uint16_t vector)
 {
 	if (pci_msix_enabled(&vp->pci)) {
-		if (vector != VIRTIO_PCI_NO_VECTOR)
+		if (vector != NO_VECTOR)
 			pci_msi(&vp->pci, vector);
 		return;
 	}
-	vp->state->isr |= isr;
+	vp->state->isr |= (uint8_t)isr;
 	pci_set_intx(&vp->pci, true);
+}
+
+uint16_t vpci_vector_of(const struct virtio_pci *vp, uint32_t val)
+{
+	return val < vp->pci.msix.n ? (uint16_t)val : NO_VECTOR;
 }
 
 void virtio_pci_call(struct virtio_pci *vp, unsigned int queue)
 {
-	signal(vp, vp->state->queue[queue].vector, ISR_QUEUE);
+	vpci_interrupt(vp, ISR_QUEUE, vp->state->queue[queue].vector);
 }
 
-void virtio_pci_broken(struct virtio_pci *vp)
+void virtio_pci_config_changed(struct virtio_pci *vp)
 {
+	vp->state->generation++;
+	vpci_interrupt(vp, ISR_CONFIG, vp->state->config_vector);
+}
+
+void virtio_pci_needs_reset(struct virtio_pci *vp)
+{
+	if (vp->state->status & VIRTIO_S_NEEDS_RESET)
+		return;
 	vp->state->status |= VIRTIO_S_NEEDS_RESET;
 	if (vp->state->status & VIRTIO_S_DRIVER_OK)
-		signal(vp, vp->state->config_vector, ISR_CONFIG);
+		vpci_interrupt(vp, ISR_CONFIG, vp->state->config_vector);
 }
 
-/* 4.1.4.5: reading takes the bits and lowers the pin. */
-static uint8_t take_isr(struct virtio_pci *vp)
-{
-	uint8_t isr = vp->state->isr;
+/* ---- what both interfaces do ---- */
 
-	vp->state->isr = 0;
-	pci_set_intx(&vp->pci, false);
-	return isr;
+void vpci_refuse(struct virtio_pci *vp)
+{
+	if (vp->params.refused)
+		counter_add(vp->params.refused, 1);
 }
 
-/* 4.1.5.1.2: a vector that is not there reads back as none. */
-static uint16_t vector_taken(const struct virtio_pci *vp, uint64_t val)
+bool vpci_accept(struct virtio_pci *vp, uint64_t features, uint64_t required)
 {
-	return val < vp->pci.msix.n ? (uint16_t)val : VIRTIO_PCI_NO_VECTOR;
+	bool (*accept)(struct virtio_pci *vp, uint64_t features) =
+		vp->params.ops->accept;
+
+	if (!vpci_settled(vp) && !(features & ~vp->params.features) &&
+	    !(required & ~features) && (!accept || accept(vp, features))) {
+		vp->state->features = features;
+		return true;
+	}
+	log_limited(LOG_WARN, "%s: the driver's features %#llx are refused, of %#llx offered",
+		    vp->pci.name, (unsigned long long)features,
+		    (unsigned long long)vp->params.features);
+	vpci_refuse(vp);
+	return false;
 }
 
-/* ---- life ---- */
-
-static void reset_state(struct virtio_pci *vp)
+void vpci_reset(struct virtio_pci *vp)
 {
-	struct virtio_pci_state *s = vp->state;
-
-	if (vp->started)
-		vp->params.ops->stop(vp);
-	vp->started = false;
-	*s = (struct virtio_pci_state){
-		.config_vector = VIRTIO_PCI_NO_VECTOR,
+	virtio_pci_suspend(vp);
+	if (vp->params.ops->reset)
+		vp->params.ops->reset(vp);
+	*vp->state = (struct virtio_pci_state) {
+		.config_vector = NO_VECTOR,
 	};
 	for (unsigned int i = 0; i < vp->params.n_queues; i++)
-		s->queue[i] = (struct virtio_pci_queue){
-			.size = vp->params.queue_size,
-			.vector = VIRTIO_PCI_NO_VECTOR,
-		};
+		vpci_queue_reset(vp, i);
 	pci_set_intx(&vp->pci, false);
 }
 
-static uint64_t legacy_offer(const struct virtio_pci *vp)
+/* ---- the window in config space ---- */
+
+/* What it is open on, checked (4.1.4.9.1). */
+static bool window(const struct virtio_pci *vp, uint32_t *off, uint32_t *len)
 {
-	return vp->params.features & ~vp->params.modern_features & 0xffffffff;
+	struct virtio_pci_cap cap;
+
+	memcpy(&cap, vp->pci.config + vp->window_cap, sizeof(cap));
+	*off = le32_load(&cap.offset);
+	*len = le32_load(&cap.length);
+	return cap.bar == BAR_MODERN &&
+		(*len == 1 || *len == 2 || *len == 4) && !(*off % *len) &&
+		range_within(*off, *len, MODERN_SIZE);
 }
 
-static void set_status(struct virtio_pci *vp, uint8_t status)
+static unsigned int window_data(const struct virtio_pci *vp)
 {
-	struct virtio_pci_state *s = vp->state;
-
-	if (!status) {
-		reset_state(vp);
-		return;
-	}
-	/* 3.1.1: what was not offered, or is from before 1.0, is refused by
-	 * the bit's not sticking. */
-	if ((status & VIRTIO_S_FEATURES_OK) &&
-	    ((s->features & ~vp->params.features) ||
-	     !(s->features & BIT64(VIRTIO_F_VERSION_1))))
-		status &= (uint8_t)~VIRTIO_S_FEATURES_OK;
-	/* Only a reset clears a bit; ours the driver cannot set. */
-	s->status |= status & (uint8_t)~VIRTIO_S_NEEDS_RESET;
-	if ((s->status & VIRTIO_S_DRIVER_OK) && !vp->started) {
-		vp->started = true;
-		vp->params.ops->start(vp);
-	}
+	return vp->window_cap + offsetof(struct virtio_pci_cfg_cap, data);
 }
 
-static struct virtio_pci_queue *selected(struct virtio_pci *vp)
+static void config_reading(struct pci_dev *pci, unsigned int off,
+			   unsigned int len)
 {
-	uint16_t i = vp->state->queue_select;
+	struct virtio_pci *vp = vp_of(pci);
+	uint32_t at, n;
 
-	return i < vp->params.n_queues ? &vp->state->queue[i] : NULL;
+	if (ranges_overlap(off, len, window_data(vp), 4) &&
+	    window(vp, &at, &n))
+		le32_store(pci->config + window_data(vp),
+			   (uint32_t)vpci_modern_read(vp, at, n));
 }
 
-static void notify(struct virtio_pci *vp, uint64_t queue)
+static void config_written(struct pci_dev *pci, unsigned int off,
+			   unsigned int len)
 {
-	if (vp->started && queue < vp->params.n_queues)
-		vp->params.ops->notify(vp, (unsigned int)queue);
-}
+	struct virtio_pci *vp = vp_of(pci);
+	uint32_t at, n;
 
-bool virtio_pci_queue(const struct virtio_pci *vp, unsigned int queue,
-		      struct vring_config *config)
-{
-	const struct virtio_pci_queue *q = &vp->state->queue[queue];
-
-	*config = (struct vring_config){
-		.size = q->size, .features = vp->state->features,
-		.desc = q->desc, .driver = q->driver, .device = q->device,
-	};
-	return q->enabled;
-}
-
-/* ---- device configuration ---- */
-
-static uint64_t device_read(struct virtio_pci *vp, uint64_t off,
-			    unsigned int len)
-{
-	uint8_t buf[8] = { 0 };
-
-	if (!range_within(off, len, vp->params.config_len))
-		return 0;
-	vp->params.ops->config_read(vp, (unsigned int)off, buf, len);
-	return le64_load(buf);
-}
-
-static void device_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-			 uint64_t val)
-{
-	uint8_t buf[8];
-
-	le64_store(buf, val);
-	if (vp->params.ops->config_write &&
-	    range_within(off, len, vp->params.config_len))
-		vp->params.ops->config_write(vp, (unsigned int)off, buf, len);
-}
-
-/* ---- modern ---- */
-
-static uint32_t word(uint64_t features, uint32_t select)
-{
-	return select < 2 ? (uint32_t)(features >> (N_FEATURE_BITS * select)) :
-		0;
-}
-
-/* All of the structure, of which a read picks bytes. */
-static uint64_t common_read(struct virtio_pci *vp, uint64_t off,
-			    unsigned int len)
-{
-	const struct virtio_pci_state *s = vp->state;
-	const struct virtio_pci_queue *q = selected(vp);
-	uint8_t c[COMMON_LEN + 8] = { 0 };
-
-	if (off >= COMMON_LEN)
-		return 0;
-	le32_store(c + VIRTIO_PCI_COMMON_DFSELECT, s->offer_select);
-	le32_store(c + VIRTIO_PCI_COMMON_DF,
-		   word(vp->params.features, s->offer_select));
-	le32_store(c + VIRTIO_PCI_COMMON_GFSELECT, s->take_select);
-	le32_store(c + VIRTIO_PCI_COMMON_GF, word(s->features,
-						  s->take_select));
-	le16_store(c + VIRTIO_PCI_COMMON_MSIX, s->config_vector);
-	le16_store(c + VIRTIO_PCI_COMMON_NUMQ, (uint16_t)vp->params.n_queues);
-	c[VIRTIO_PCI_COMMON_STATUS] = s->status;
-	le16_store(c + VIRTIO_PCI_COMMON_Q_SELECT, s->queue_select);
-	if (q) {
-		le16_store(c + VIRTIO_PCI_COMMON_Q_SIZE, q->size);
-		le16_store(c + VIRTIO_PCI_COMMON_Q_MSIX, q->vector);
-		le16_store(c + VIRTIO_PCI_COMMON_Q_ENABLE, q->enabled);
-		le16_store(c + VIRTIO_PCI_COMMON_Q_NOFF, s->queue_select);
-		le64_store(c + VIRTIO_PCI_COMMON_Q_DESCLO, q->desc);
-		le64_store(c + VIRTIO_PCI_COMMON_Q_AVAILLO, q->driver);
-		le64_store(c + VIRTIO_PCI_COMMON_Q_USEDLO, q->device);
-	} else {
-		le16_store(c + VIRTIO_PCI_COMMON_Q_MSIX, VIRTIO_PCI_NO_VECTOR);
-	}
-	return le64_load(c + off) & (len == 8 ? ~0ull : BIT64(8 * len) - 1);
-}
-
-/* A queue's register; its addresses in halves, or whole. */
-static void queue_write(struct virtio_pci *vp, struct virtio_pci_queue *q,
-			unsigned int off, unsigned int len, uint64_t val)
-{
-	uint64_t *const addr[] = { &q->desc, &q->driver, &q->device };
-	unsigned int i = (off - VIRTIO_PCI_COMMON_Q_DESCLO) / 8;
-
-	if (off == VIRTIO_PCI_COMMON_Q_MSIX && len == 2) {
-		q->vector = vector_taken(vp, val);
-	} else if (q->enabled) {
-		return;		/* 4.1.4.3.2: from now on it is as it is */
-	} else if (off == VIRTIO_PCI_COMMON_Q_SIZE && len == 2) {
-		if (val <= vp->params.queue_size)
-			q->size = (uint16_t)val;
-	} else if (off == VIRTIO_PCI_COMMON_Q_ENABLE && len == 2) {
-		q->enabled = val == 1;
-	} else if (off >= VIRTIO_PCI_COMMON_Q_DESCLO &&
-		   i < ARRAY_SIZE(addr)) {
-		if (len == 8 && !(off & 7))
-			*addr[i] = val;
-		else if (len == 4 && !(off & 7))
-			*addr[i] = (*addr[i] & ~0xffffffffull) | val;
-		else if (len == 4 && !(off & 3))
-			*addr[i] = (uint32_t)*addr[i] | val << 32;
-	}
-}
-
-static void common_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-			 uint64_t val)
-{
-	struct virtio_pci_state *s = vp->state;
-	struct virtio_pci_queue *q = selected(vp);
-	unsigned int shift = N_FEATURE_BITS * s->take_select;
-
-	if (off == VIRTIO_PCI_COMMON_DFSELECT && len == 4)
-		s->offer_select = (uint32_t)val;
-	else if (off == VIRTIO_PCI_COMMON_GFSELECT && len == 4)
-		s->take_select = (uint32_t)val;
-	else if (off == VIRTIO_PCI_COMMON_GF && len == 4) {
-		if (s->take_select < 2 && !(s->status & VIRTIO_S_FEATURES_OK))
-			s->features = (s->features & ~(0xffffffffull << shift))
-				| val << shift;
-	} else if (off == VIRTIO_PCI_COMMON_MSIX && len == 2)
-		s->config_vector = vector_taken(vp, val);
-	else if (off == VIRTIO_PCI_COMMON_STATUS && len == 1)
-		set_status(vp, (uint8_t)val);
-	else if (off == VIRTIO_PCI_COMMON_Q_SELECT && len == 2)
-		s->queue_select = (uint16_t)val;
-	else if (q && off < COMMON_LEN)
-		queue_write(vp, q, (unsigned int)off, len, val);
-}
-
-static uint64_t modern_read(struct virtio_pci *vp, uint64_t off,
-			    unsigned int len)
-{
-	switch (off & ~(uint64_t)(PAGE - 1)) {
-	case AT_COMMON:
-		return common_read(vp, off, len);
-	case AT_ISR:
-		return off == AT_ISR ? take_isr(vp) : 0;
-	case AT_DEVICE:
-		return device_read(vp, off - AT_DEVICE, len);
-	default:
-		return 0;
-	}
-}
-
-static void modern_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-			 uint64_t val)
-{
-	switch (off & ~(uint64_t)(PAGE - 1)) {
-	case AT_COMMON:
-		common_write(vp, off, len, val);
-		break;
-	case AT_DEVICE:
-		device_write(vp, off - AT_DEVICE, len, val);
-		break;
-	case AT_NOTIFY:
-		notify(vp, (off - AT_NOTIFY) / NOTIFY_STEP);
-		break;
-	}
-}
-
-/* ---- legacy: 4.1.4.10 ---- */
-
-static unsigned int legacy_config(const struct virtio_pci *vp)
-{
-	return VIRTIO_PCI_CONFIG_OFF(pci_msix_enabled(&vp->pci));
-}
-
-static uint64_t legacy_read(struct virtio_pci *vp, uint64_t off,
-			    unsigned int len)
-{
-	struct virtio_pci_state *s = vp->state;
-	const struct virtio_pci_queue *q = selected(vp);
-
-	if (off >= legacy_config(vp))
-		return device_read(vp, off - legacy_config(vp), len);
-	switch (off) {
-	case VIRTIO_PCI_HOST_FEATURES:
-		return legacy_offer(vp);
-	case VIRTIO_PCI_GUEST_FEATURES:
-		return s->features;
-	case VIRTIO_PCI_QUEUE_PFN:
-		return q ? q->desc >> LEGACY_PAGE_SHIFT : 0;
-	case VIRTIO_PCI_QUEUE_NUM:
-		return q ? vp->params.queue_size : 0;
-	case VIRTIO_PCI_QUEUE_SEL:
-		return s->queue_select;
-	case VIRTIO_PCI_STATUS:
-		return s->status;
-	case VIRTIO_PCI_ISR:
-		return take_isr(vp);
-	case VIRTIO_MSI_CONFIG_VECTOR:
-		return s->config_vector;
-	case VIRTIO_MSI_QUEUE_VECTOR:
-		return q ? q->vector : VIRTIO_PCI_NO_VECTOR;
-	default:
-		return 0;
-	}
-}
-
-/* One page number for all three parts (2.7.2). */
-static void set_pfn(struct virtio_pci *vp, struct virtio_pci_queue *q,
-		    uint64_t pfn)
-{
-	uint64_t size = vp->params.queue_size;
-
-	if (vp->started)
-		return;
-	q->size = vp->params.queue_size;
-	q->desc = pfn << LEGACY_PAGE_SHIFT;
-	q->driver = q->desc + 16 * size;
-	q->device = align_up(q->driver + 2 * (3 + size),
-			     VIRTIO_PCI_VRING_ALIGN);
-	q->enabled = pfn;
-}
-
-static void legacy_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
-			 uint64_t val)
-{
-	struct virtio_pci_state *s = vp->state;
-	struct virtio_pci_queue *q = selected(vp);
-
-	if (off >= legacy_config(vp)) {
-		device_write(vp, off - legacy_config(vp), len, val);
-		return;
-	}
-	switch (off) {
-	case VIRTIO_PCI_GUEST_FEATURES:
-		if (!vp->started)
-			s->features = val & legacy_offer(vp);
-		break;
-	case VIRTIO_PCI_QUEUE_PFN:
-		if (q)
-			set_pfn(vp, q, (uint32_t)val);
-		break;
-	case VIRTIO_PCI_QUEUE_SEL:
-		s->queue_select = (uint16_t)val;
-		break;
-	case VIRTIO_PCI_QUEUE_NOTIFY:
-		notify(vp, (uint16_t)val);
-		break;
-	case VIRTIO_PCI_STATUS:
-		set_status(vp, (uint8_t)val);
-		break;
-	case VIRTIO_MSI_CONFIG_VECTOR:
-		s->config_vector = vector_taken(vp, (uint16_t)val);
-		break;
-	case VIRTIO_MSI_QUEUE_VECTOR:
-		if (q)
-			q->vector = vector_taken(vp, (uint16_t)val);
-		break;
-	}
+	if (ranges_overlap(off, len, window_data(vp), 4) &&
+	    window(vp, &at, &n))
+		vpci_modern_write(vp, at, n,
+			     le32_load(pci->config + window_data(vp)) &
+			     (BIT64(8 * n) - 1));
+	/* Bus mastering and the power state may have changed. */
+	virtio_pci_update(vp);
 }
 
 /* ---- as a PCI function ---- */
@@ -390,25 +152,52 @@ static void legacy_write(struct virtio_pci *vp, uint64_t off, unsigned int len,
 static uint64_t bar_read(struct pci_dev *pci, unsigned int bar, uint64_t off,
 			 unsigned int len)
 {
-	if (bar == VIRTIO_PCI_BAR_LEGACY)
-		return legacy_read(vp_of(pci), off, len);
-	if (bar == VIRTIO_PCI_BAR_MODERN)
-		return modern_read(vp_of(pci), off, len);
-	return 0;
+	switch (bar) {
+	case BAR_LEGACY:
+		return vpci_legacy_read(vp_of(pci), off, len);
+	case BAR_MODERN:
+		return vpci_modern_read(vp_of(pci), off, len);
+	default:
+		return 0;	/* beside the MSI-X table */
+	}
 }
 
 static void bar_write(struct pci_dev *pci, unsigned int bar, uint64_t off,
 		      unsigned int len, uint64_t val)
 {
-	if (bar == VIRTIO_PCI_BAR_LEGACY)
-		legacy_write(vp_of(pci), off, len, val);
-	else if (bar == VIRTIO_PCI_BAR_MODERN)
-		modern_write(vp_of(pci), off, len, val);
+	switch (bar) {
+	case BAR_LEGACY:
+		vpci_legacy_write(vp_of(pci), off, len, val);
+		break;
+	case BAR_MODERN:
+		vpci_modern_write(vp_of(pci), off, len, val);
+		break;
+	}
 }
 
 static void reset(struct pci_dev *pci, enum pci_reset kind)
 {
-	reset_state(vp_of(pci));
+	struct virtio_pci *vp = vp_of(pci);
+
+	if (kind == PCI_RESET_POWER_ON && vp->params.ops->power_on)
+		vp->params.ops->power_on(vp);
+	vpci_reset(vp);
+}
+
+static void dma_changed(struct pci_dev *pci)
+{
+	struct virtio_pci *vp = vp_of(pci);
+
+	if (vp->params.ops->dma_changed)
+		vp->params.ops->dma_changed(vp);
+}
+
+static void destroy(struct pci_dev *pci)
+{
+	struct virtio_pci *vp = vp_of(pci);
+
+	if (vp->params.ops->destroy)
+		vp->params.ops->destroy(vp);
 }
 
 static const struct pci_dev_ops pci_ops = {
@@ -417,74 +206,129 @@ static const struct pci_dev_ops pci_ops = {
 	.state_size = sizeof(struct virtio_pci_state),
 	.bar_read = bar_read,
 	.bar_write = bar_write,
+	.config_reading = config_reading,
+	.config_written = config_written,
 	.reset = reset,
+	.dma_changed = dma_changed,
+	.destroy = destroy,
 };
 
-static void add_caps(struct pci_dev *pci)
+static void add_structure(struct pci_dev *pci, enum virtio_pci_cap_type type,
+			  uint32_t off, uint32_t len)
 {
-	static const struct {
-		uint8_t type;
-		uint32_t at, len;
-	} row[] = {
-		{ VIRTIO_PCI_CAP_COMMON_CFG, AT_COMMON, PAGE },
-		{ VIRTIO_PCI_CAP_ISR_CFG, AT_ISR, PAGE },
-		{ VIRTIO_PCI_CAP_DEVICE_CFG, AT_DEVICE, PAGE },
-		{ VIRTIO_PCI_CAP_NOTIFY_CFG, AT_NOTIFY, PAGE },
-	};
-	const struct pci_msix_place place = {
-		.bar = VIRTIO_PCI_BAR_MSIX, .pba_bar = VIRTIO_PCI_BAR_MSIX,
-		.table_off = 0, .pba_off = MSIX_PBA,
+	struct virtio_pci_notify_cap notify = {
+		.cap = { .type = (uint8_t)type, .bar = BAR_MODERN,
+			 .offset = le32_of(off), .length = le32_of(len) },
+		.multiplier = le32_of(NOTIFY_MULTIPLIER),
 	};
 
-	pci_add_msix(pci, 0, &place);
-	for (unsigned int i = 0; i < ARRAY_SIZE(row); i++) {
-		uint8_t cap[sizeof(struct virtio_pci_notify_cap)] = { 0 };
-		bool notifies = row[i].type == VIRTIO_PCI_CAP_NOTIFY_CFG;
+	pci_add_vendor_cap(pci, 0, &notify, type == CAP_NOTIFY_CFG ?
+			   sizeof(notify) : sizeof(notify.cap));
+}
 
-		cap[VIRTIO_PCI_CAP_CFG_TYPE] = row[i].type;
-		cap[VIRTIO_PCI_CAP_BAR] = VIRTIO_PCI_BAR_MODERN;
-		le32_store(cap + VIRTIO_PCI_CAP_OFFSET, row[i].at);
-		le32_store(cap + VIRTIO_PCI_CAP_LENGTH, row[i].len);
-		le32_store(cap + VIRTIO_PCI_NOTIFY_CAP_MULT, NOTIFY_STEP);
-		pci_add_vendor_cap(pci, 0, cap, notifies ? sizeof(cap) :
-				   sizeof(struct virtio_pci_cap));
+static void add_window(struct virtio_pci *vp)
+{
+	struct virtio_pci_cfg_cap cfg = { .cap = { .type = CAP_PCI_CFG } };
+	uint8_t *w;
+
+	vp->window_cap = pci_add_vendor_cap(&vp->pci, 0, &cfg, sizeof(cfg));
+	w = vp->pci.writable + vp->window_cap;
+	w[offsetof(struct virtio_pci_cap, bar)] = 0xff;
+	le32_store(w + offsetof(struct virtio_pci_cap, offset), ~0u);
+	le32_store(w + offsetof(struct virtio_pci_cap, length), ~0u);
+	le32_store(w + offsetof(struct virtio_pci_cfg_cap, data), ~0u);
+}
+
+static void add_caps(struct virtio_pci *vp)
+{
+	static const struct pci_msix_place msix_place = {
+		.bar = BAR_MSIX, .table_off = MSIX_TABLE_OFF,
+		.pba_bar = BAR_MSIX, .pba_off = MSIX_PBA_OFF,
+	};
+	static const struct pci_express express = {
+		.type = PCI_EXP_TYPE_ENDPOINT,
+		.speed = PCI_EXP_LNKSTA_CLS_2_5GB, .width = 1,
+		.flr = true,
+	};
+	struct pci_dev *pci = &vp->pci;
+
+	if (vp->params.express) {
+		pci_add_pm(pci, 0, PM_VERSION, true);
+		pci_add_express(pci, 0, &express);
 	}
+	pci_add_msix(pci, 0, &msix_place);
+	add_structure(pci, CAP_COMMON_CFG, PART_COMMON,
+		      sizeof(struct virtio_pci_common));
+	add_structure(pci, CAP_NOTIFY_CFG, PART_NOTIFY,
+		      vp->params.n_queues * NOTIFY_MULTIPLIER);
+	add_structure(pci, CAP_ISR_CFG, PART_ISR, 1);
+	add_structure(pci, CAP_DEVICE_CFG, PART_DEVICE, vp->params.config_len);
+	add_window(vp);
+}
+
+static struct pci_ident ident_of(const struct virtio_pci_params *params)
+{
+	struct pci_ident ident = {
+		.vendor = VENDOR, .subsys_vendor = VENDOR,
+		.class_code = params->class_code, .intx_pin = 1,
+		/* One for each queue, and one for the configuration. */
+		.n_msix = (uint16_t)(params->n_queues + 1),
+	};
+
+	if (params->transitional) {
+		ident.device = params->transitional;
+		ident.subsys = params->type;
+	} else {
+		ident.device = DEVICE_MODERN + params->type;
+		ident.revision = REVISION_MODERN;
+		ident.subsys = SUBSYS_MODERN;
+	}
+	return ident;
 }
 
 int virtio_pci_init(struct virtio_pci *vp,
 		    const struct virtio_pci_params *params)
 {
-	const struct pci_ident ident = {
-		.vendor = VENDOR, .device = params->legacy_device,
-		.subsys_vendor = VENDOR, .subsys = params->type,
-		.class_code = params->class_code, .intx_pin = 1,
-		/* One a queue, and one for the configuration. */
-		.n_msix = (uint16_t)(params->n_queues + 1),
-	};
-	static const struct pci_bar bars[PCI_N_BARS + 1] = {
-		[VIRTIO_PCI_BAR_LEGACY] = { PCI_BAR_IO, false,
-					    VIRTIO_PCI_LEGACY_SIZE },
-		[VIRTIO_PCI_BAR_MSIX] = { PCI_BAR_MEM32, false, MSIX_SIZE },
-		[VIRTIO_PCI_BAR_MODERN] = { PCI_BAR_MEM64, true, MODERN_SIZE },
+	const struct pci_ident ident = ident_of(params);
+	/* Reading the ISR status has an effect: not prefetchable. */
+	struct pci_bar bars[PCI_N_BARS + 1] = {
+		[BAR_MSIX] = { PCI_BAR_MEM32, false, MSIX_SIZE },
+		[BAR_MODERN] = { PCI_BAR_MEM32, false, MODERN_SIZE },
 	};
 	int err;
 
+	assert(params->n_queues <= VIRTIO_PCI_QUEUES_MAX &&
+	       params->config_len <= VIRTIO_PCI_CONFIG_MAX);
+	if (params->transitional)
+		bars[BAR_LEGACY] = (struct pci_bar){ PCI_BAR_IO, false,
+						     LEGACY_SIZE };
 	memset(vp, 0, sizeof(*vp));
 	vp->params = *params;
 	vp->params.features |= BIT64(VIRTIO_F_VERSION_1);
 	err = pci_dev_init(&vp->pci, &pci_ops, params->name, &ident, bars,
+			   params->express ? PCI_CONFIG_EXT_SIZE :
 			   PCI_CONFIG_SIZE);
 	if (err)
 		return err;
 	vp->state = (struct virtio_pci_state *)vp->pci.state->model;
-	add_caps(&vp->pci);
+	add_caps(vp);
+	pci_dev_reset(&vp->pci, PCI_RESET_POWER_ON);
 	return 0;
 }
 
 void virtio_pci_fini(struct virtio_pci *vp)
 {
-	if (vp->started)
-		vp->params.ops->stop(vp);
-	vp->started = false;
+	virtio_pci_suspend(vp);
 	pci_dev_fini(&vp->pci);
+}
+
+void virtio_pci_set_doorbell(struct virtio_pci *vp, int fd)
+{
+	for (unsigned int i = 0; i < vp->params.n_queues; i++)
+		vp->doorbells[i] = (struct pci_doorbell) {
+			.bar = BAR_MODERN, .fd = fd,
+			.off = PART_NOTIFY + i * NOTIFY_MULTIPLIER,
+		};
+	vp->pci.doorbells = vp->doorbells;
+	vp->pci.n_doorbells = fd < 0 ? 0 : vp->params.n_queues;
 }

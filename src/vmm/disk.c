@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <linux/pci_regs.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +18,15 @@
 #include "virtio/blk_wire.h"
 #include "virtio/ring.h"
 #include "virtio/virtio.h"
+#include "virtio_pci/virtio_pci.h"
+#include "vmm/pci_wire.h"
 
 enum {
 	QUEUE_SIZE = 256,
 	BATCH = 32,			/* requests served at a time */
 	SEGMENTS_MAX = VRING_CHAIN_IOV_MAX - 2,	/* less header and status */
 	DISCARD_SECTORS_MAX = 1 << 22,	/* of one request */
-	CONFIG_LEN = sizeof(struct virtio_blk_config),
-	LEGACY_DEVICE = 0x1001, CLASS_SCSI = 0x010000,
+	TRANSITIONAL = 0x1001, CLASS_SCSI = 0x010000,
 };
 
 struct disk {
@@ -36,7 +38,7 @@ struct disk {
 		struct disk *disk;
 		unsigned int idx;
 	} bar_of[PCI_N_BARS];		/* what the above are for */
-	int line_gsi;			/* that its pin drives, or IRQ_NO_GSI */
+	struct pci_wire wire;		/* of its interrupts */
 	char name[32];			/* "disk@5" */
 
 	struct block *block;		/* the thread's */
@@ -49,6 +51,7 @@ struct disk {
 	pthread_cond_t idle;		/* no longer busy */
 	bool kicked;			/* there may be requests */
 	bool busy;			/* a batch is being served */
+	unsigned int n_stopping;	/* wait for that; no further one */
 	bool end;			/* the thread shall */
 };
 
@@ -209,20 +212,14 @@ static uint32_t serve(struct disk *disk, const struct vring_chain *chain)
 
 /* ---- the thread ---- */
 
-/* Is there a ring, and may the function reach memory? */
-static bool may_serve(const struct disk *disk)
-{
-	return vring_ready(&disk->ring) && pci_bus_master(&disk->vp.pci);
-}
-
 /* One batch; with the lock held, given up meanwhile.  False: there was none.
- * What is fetched stays where it is: stop() waits. */
+ * What is fetched stays where it is: queue_stop() waits. */
 static bool serve_batch(struct disk *disk)
 {
 	uint32_t written[BATCH];
 	unsigned int n = 0;
 
-	if (may_serve(disk))
+	if (vring_ready(&disk->ring) && !disk->n_stopping)
 		n = min_of(vring_fetch(&disk->ring, BATCH),
 			   (unsigned int)BATCH);
 	if (!n)
@@ -249,11 +246,11 @@ static void serve_all(struct disk *disk)
 	bool more = true;
 
 	while (more && !disk->end) {
-		if (may_serve(disk))
+		if (vring_ready(&disk->ring))
 			vring_disarm(&disk->ring);
 		while (!disk->end && serve_batch(disk))
 			;
-		if (may_serve(disk))
+		if (vring_ready(&disk->ring))
 			vring_arm(&disk->ring);
 		more = serve_batch(disk);
 	}
@@ -271,16 +268,14 @@ static void *disk_main(void *arg)
 		}
 		disk->kicked = false;
 		serve_all(disk);
-		if (disk->ring.dma && disk->ring.broken) {
-			log_limited(LOG_WARN, "%s: %s", disk->name,
-				    disk->ring.broken);
-			vring_stop(&disk->ring);
-			virtio_pci_broken(&disk->vp);
-		}
+		if (disk->ring.dma && disk->ring.broken)
+			virtio_pci_needs_reset(&disk->vp);
 	}
 	pthread_mutex_unlock(&disk->lock);
 	return NULL;
 }
+
+/* ---- as a virtio device ---- */
 
 static void notify(struct virtio_pci *vp, unsigned int queue)
 {
@@ -290,82 +285,58 @@ static void notify(struct virtio_pci *vp, unsigned int queue)
 	pthread_cond_signal(&disk->work);
 }
 
-static void start(struct virtio_pci *vp)
+static int queue_start(struct virtio_pci *vp, unsigned int queue,
+		       const struct vring_config *config,
+		       const struct vring_state *state)
 {
 	struct disk *disk = disk_of(vp);
-	struct vring_config config;
 
-	if (virtio_pci_queue(vp, 0, &config) &&
-	    vring_start(&disk->ring, disk->name, disk->dma, &config, NULL))
-		virtio_pci_broken(vp);
-	notify(vp, 0);
+	return vring_start(&disk->ring, disk->name, disk->dma, config, state);
 }
 
-static void stop(struct virtio_pci *vp)
+static bool queue_stop(struct virtio_pci *vp, unsigned int queue,
+		       struct vring_state *state)
 {
 	struct disk *disk = disk_of(vp);
 
+	disk->n_stopping++;
 	while (disk->busy)
 		pthread_cond_wait(&disk->idle, &disk->lock);
+	disk->n_stopping--;
+	if (!disk->ring.dma)
+		return false;
+	*state = vring_state(&disk->ring);
 	vring_stop(&disk->ring);
+	return true;
 }
 
-/* ---- device configuration: 5.2.4 ---- */
-
-static void config_read(struct virtio_pci *vp, unsigned int off, uint8_t *buf,
-			unsigned int len)
+/* 5.2.4 */
+static void config(struct virtio_pci *vp, void *image)
 {
 	struct disk *disk = disk_of(vp);
-	struct virtio_blk_config c = { 0 };
+	struct virtio_blk_config *c = image;
 
-	c.capacity = le64_of(disk->block->size / BLOCK_SECTOR);
-	c.seg_max = le32_of(SEGMENTS_MAX);
-	c.blk_size = le32_of(BLOCK_SECTOR);
-	c.max_discard_sectors = le32_of(DISCARD_SECTORS_MAX);
-	c.max_discard_seg = le32_of(1);
-	c.discard_sector_alignment = le32_of(1);
-	c.max_write_zeroes_sectors = le32_of(DISCARD_SECTORS_MAX);
-	c.max_write_zeroes_seg = le32_of(1);
-	c.write_zeroes_may_unmap = 1;
-	memcpy(buf, (const uint8_t *)&c + off, len);
+	*c = (struct virtio_blk_config) {
+		.capacity = le64_of(disk->block->size / BLOCK_SECTOR),
+		.seg_max = le32_of(SEGMENTS_MAX),
+		.blk_size = le32_of(BLOCK_SECTOR),
+		.max_discard_sectors = le32_of(DISCARD_SECTORS_MAX),
+		.max_discard_seg = le32_of(1),
+		.discard_sector_alignment = le32_of(1),
+		.max_write_zeroes_sectors = le32_of(DISCARD_SECTORS_MAX),
+		.max_write_zeroes_seg = le32_of(1),
+		.write_zeroes_may_unmap = 1,
+	};
 }
 
 static const struct virtio_pci_ops virtio_ops = {
-	.config_read = config_read,
-	.start = start,
-	.stop = stop,
+	.config = config,
+	.queue_start = queue_start,
+	.queue_stop = queue_stop,
 	.notify = notify,
 };
 
 /* ---- as a PCI function ---- */
-
-static void intx(struct pci_dev *dev, bool level)
-{
-	struct disk *disk = disk_of(container_of(dev, struct virtio_pci, pci));
-
-	if (disk->line_gsi != IRQ_NO_GSI)
-		pci_host_drive(disk->host, disk->line_gsi, false);
-	disk->line_gsi = level ? pci_host_gsi(disk->host, &disk->fn, 1) :
-				 IRQ_NO_GSI;
-	if (disk->line_gsi != IRQ_NO_GSI)
-		pci_host_drive(disk->host, disk->line_gsi, true);
-}
-
-static bool msi(struct pci_dev *dev, unsigned int vec)
-{
-	struct disk *disk = disk_of(container_of(dev, struct virtio_pci, pci));
-	uint64_t addr;
-	uint32_t data;
-
-	pci_msi_message(dev, vec, &addr, &data);
-	disk->host->ops->send_msi(disk->host->opaque, addr, data);
-	return true;
-}
-
-static const struct pci_irq_ops irq_ops = {
-	.intx = intx,
-	.msi = msi,
-};
 
 static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
 {
@@ -417,8 +388,6 @@ static void fn_config_write(struct pci_function *fn, unsigned int off,
 
 	pthread_mutex_lock(&disk->lock);
 	pci_config_write(&disk->vp.pci, off, len, val);
-	/* It may be allowed to reach memory from now on. */
-	notify(&disk->vp, 0);
 	pthread_mutex_unlock(&disk->lock);
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS))
@@ -456,14 +425,12 @@ static void fn_map(struct pci_function *fn)
 	}
 }
 
-/* A pin that is high drives another line now. */
 static void fn_route(struct pci_function *fn)
 {
 	struct disk *disk = disk_of_fn(fn);
 
 	pthread_mutex_lock(&disk->lock);
-	if (pci_intx_pin(&disk->vp.pci))
-		intx(&disk->vp.pci, true);
+	pci_wire_route(&disk->vp.pci);
 	pthread_mutex_unlock(&disk->lock);
 }
 
@@ -492,7 +459,7 @@ static int init_device(struct disk *disk)
 {
 	const struct virtio_pci_params params = {
 		.name = disk->name, .ops = &virtio_ops,
-		.type = VIRTIO_ID_BLOCK, .legacy_device = LEGACY_DEVICE,
+		.type = VIRTIO_ID_BLOCK, .transitional = TRANSITIONAL,
 		.class_code = CLASS_SCSI,
 		.features = BIT64(VIRTIO_BLK_F_SEG_MAX) |
 			BIT64(VIRTIO_BLK_F_BLK_SIZE) |
@@ -508,7 +475,7 @@ static int init_device(struct disk *disk)
 		.modern_features = BIT64(VIRTIO_BLK_F_DISCARD) |
 			BIT64(VIRTIO_BLK_F_WRITE_ZEROES),
 		.n_queues = 1, .queue_size = QUEUE_SIZE,
-		.config_len = CONFIG_LEN,
+		.config_len = sizeof(struct virtio_blk_config),
 	};
 	int err = virtio_pci_init(&disk->vp, &params);
 
@@ -520,7 +487,7 @@ static int init_device(struct disk *disk)
 		bus_dev_init(&disk->bar[i], name, &bar_ops, &disk->bar_of[i],
 			     disk->vp.pci.bar[i].kind == PCI_BAR_IO ? 4 : 8);
 	}
-	disk->vp.pci.irq = &irq_ops;
+	pci_wire_connect(&disk->wire, disk->host, &disk->fn, &disk->vp.pci);
 	disk->vp.pci.dma = disk->dma;
 	return err;
 }
@@ -552,7 +519,6 @@ int disk_create(struct pci_host *host, const struct block_config *config,
 		return -ENOMEM;
 	disk->host = host;
 	disk->fn.ops = &function_ops;
-	disk->line_gsi = IRQ_NO_GSI;
 	snprintf(disk->name, sizeof(disk->name), "disk@%s", where);
 	pthread_mutex_init(&disk->lock, NULL);
 	pthread_cond_init(&disk->work, NULL);

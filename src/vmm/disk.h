@@ -15,10 +15,7 @@
 #ifndef VMM_DISK_H
 #define VMM_DISK_H
 
-#include <pthread.h>
-
 #include "base/util.h"
-#include "virtio_pci/virtio_pci.h"
 #include "vmm/block.h"
 #include "vmm/memory.h"
 #include "vmm/pci_host.h"

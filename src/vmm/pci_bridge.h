@@ -28,6 +28,7 @@
 #include "base/util.h"
 #include "pci/pci.h"
 #include "vmm/pci_bus.h"
+#include "vmm/pci_wire.h"
 
 struct pci_host;
 
@@ -49,8 +50,7 @@ struct pci_bridge {
 	bool leaving;			/* and asked to go */
 	bool has_io;			/* to have a window of ports:
 					 * pci_setup()'s choice */
-	int line_gsi;			/* that its INTx pin drives;
-					 * IRQ_NO_GSI: it is low */
+	struct pci_wire wire;		/* of its interrupts */
 };
 
 /** pci_bridge_init() - a conventional bridge, not on a bus yet */

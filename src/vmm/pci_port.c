@@ -7,9 +7,9 @@
 #include <linux/pci_regs.h>
 
 #include "base/byteorder.h"
-#include "vmm/irq.h"
 #include "vmm/pci_bridge.h"
 #include "vmm/pci_host.h"
+#include "vmm/pci_wire.h"
 
 enum {
 	CAP_MSI = 0x50, CAP_EXP = 0x80,		/* where they are */
@@ -71,35 +71,6 @@ static void update_interrupt(struct pci_bridge *port)
 	pci_set_intx(&port->dev, event_to_tell(port));
 }
 
-/* The INTx pin of a port drives an interrupt line that others share. */
-static void intx(struct pci_dev *dev, bool level)
-{
-	struct pci_bridge *port = container_of(dev, struct pci_bridge, dev);
-
-	if (port->line_gsi != IRQ_NO_GSI)
-		pci_host_drive(port->host, port->line_gsi, false);
-	port->line_gsi = level ? pci_host_gsi(port->host, &port->fn, 1) :
-				 IRQ_NO_GSI;
-	if (port->line_gsi != IRQ_NO_GSI)
-		pci_host_drive(port->host, port->line_gsi, true);
-}
-
-static bool msi(struct pci_dev *dev, unsigned int vec)
-{
-	struct pci_bridge *port = container_of(dev, struct pci_bridge, dev);
-	uint64_t addr;
-	uint32_t data;
-
-	pci_msi_message(dev, vec, &addr, &data);
-	port->host->ops->send_msi(port->host->opaque, addr, data);
-	return true;
-}
-
-static const struct pci_irq_ops irq_ops = {
-	.intx = intx,
-	.msi = msi,
-};
-
 void pci_port_init_caps(struct pci_bridge *port)
 {
 	const struct pci_express express = {
@@ -119,7 +90,7 @@ void pci_port_init_caps(struct pci_bridge *port)
 		   SLOT_CAPS | port->number << SLOT_NUMBER_SHIFT);
 	le16_store(v + SLOT_CONTROL, INDICATORS_OFF);
 	le16_store(w + SLOT_CONTROL, SLOT_CONTROL_WRITABLE);
-	port->dev.irq = &irq_ops;
+	pci_wire_connect(&port->wire, port->host, &port->fn, &port->dev);
 }
 
 bool pci_port_link(const struct pci_bridge *port)
@@ -140,6 +111,7 @@ static void update_slot(struct pci_bridge *port)
 		set_bits(port, LINK_STATUS, PCI_EXP_LNKSTA_DLLLA, link);
 		set_bits(port, SLOT_STATUS, 0, PCI_EXP_SLTSTA_DLLSC);
 		pci_host_map(port->host);
+		pci_host_gate(port->host);
 	}
 	update_interrupt(port);
 }

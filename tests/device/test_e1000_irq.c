@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * e1000 interrupts: ICR, ICS, IMS, IMC; the pin; ITR, RDTR, RADV, TIDV, TADV;
- * RXDMT0 and SRPD.
+ * RXDMT0 and SRPD; the registers shared in memory.
  */
 #include "e1000_rig.h"
 
@@ -232,6 +232,120 @@ static void one_interrupt_a_batch(void **state)
 	assert_int_equal(rig.n_irqs, 1);
 }
 
+/* ---- registers in shared memory, pci/shared_regs.h ---- */
+
+static struct pci_shared_page page;
+
+static void share(void)
+{
+	memset(&page, 0, sizeof(page));
+	rig.dev->pci.ops->share(&rig.dev->pci, &page);
+}
+
+static void look(void)
+{
+	rig.dev->pci.ops->shared_changed(&rig.dev->pci);
+}
+
+static void shared_registers_are_the_same(void **state)
+{
+	uint32_t status = RD(STATUS);
+
+	WR(IMS, ICR_LSC | ICR_RXT0);
+	WR(ICS, ICR_TXDW);
+	share();
+	assert_int_equal(page.word[E1000_SHARED_ICR], ICR_TXDW);
+	assert_int_equal(page.word[E1000_SHARED_IMS], ICR_LSC | ICR_RXT0);
+	assert_int_equal(page.word[E1000_SHARED_STATUS], status);
+	WR(IMC, ICR_LSC);
+	WR(ICS, ICR_RXO);
+	assert_int_equal(page.word[E1000_SHARED_ICR], ICR_TXDW | ICR_RXO);
+	assert_int_equal(page.word[E1000_SHARED_IMS], ICR_RXT0);
+	assert_int_equal(RD(IMS), ICR_RXT0);
+	assert_int_equal(RD(ICS), ICR_TXDW | ICR_RXO);
+	WR(ICR, ICR_TXDW);
+	assert_int_equal(RD(ICR), ICR_RXO);
+	assert_int_equal(page.word[E1000_SHARED_ICR], 0);
+	/* What a client puts there that is no cause stays there. */
+	page.word[E1000_SHARED_ICR] = page.word[E1000_SHARED_IMS] = ~ICR_CAUSES;
+	look();
+	assert_true(rig.irq_level);
+	rig.dev->pci.ops->share(&rig.dev->pci, NULL);
+	assert_false(rig.irq_level);
+	assert_int_equal(RD(IMS) | RD(ICR), 0);
+}
+
+static void shared_status_and_resets(void **state)
+{
+	share();
+	page.word[E1000_SHARED_ICR] = page.word[E1000_SHARED_IMS] = ICR_LSC;
+	port_set_link(rig.nic.port, false);
+	assert_int_equal(page.word[E1000_SHARED_STATUS], RD(STATUS));
+	assert_int_equal(RD(STATUS) & STATUS_LU, 0);
+	WR(CTRL, CTRL_RST);
+	assert_int_equal(page.word[E1000_SHARED_ICR], 0);
+	assert_int_equal(page.word[E1000_SHARED_IMS], 0);
+	assert_int_equal(page.word[E1000_SHARED_STATUS], RD(STATUS));
+	page.word[E1000_SHARED_IMS] = ICR_LSC;
+	pci_dev_reset(&rig.dev->pci, PCI_RESET_BUS);
+	assert_int_equal(page.word[E1000_SHARED_IMS], 0);
+}
+
+/* The client takes ICR and masks, without a word to the device. */
+static void shared_causes_fall_and_rise(void **state)
+{
+	share();
+	WR(IMS, ICR_RXT0);
+	WR(ICS, ICR_RXT0);
+	assert_int_equal(rig.n_irqs, 1);
+	page.word[E1000_SHARED_ICR] = 0;
+	look();
+	assert_false(rig.irq_level);
+	WR(ICS, ICR_RXT0);
+	assert_int_equal(rig.n_irqs, 2);
+	/* The device had no reason to look before the next cause. */
+	page.word[E1000_SHARED_ICR] = 0;
+	e1000_raise(rig.dev, ICR_RXT0);
+	assert_int_equal(rig.n_irqs, 3);
+	page.word[E1000_SHARED_IMS] = 0;
+	look();
+	assert_false(rig.irq_level);
+	e1000_raise(rig.dev, ICR_RXT0);
+	assert_int_equal(rig.n_irqs, 3);
+	page.word[E1000_SHARED_IMS] = ICR_RXT0;
+	look();
+	assert_int_equal(rig.n_irqs, 4);
+	/* Throttling holds for edges of either kind. */
+	WR(ITR, 200);
+	page.word[E1000_SHARED_ICR] = 0;
+	e1000_raise(rig.dev, ICR_RXT0);
+	assert_int_equal(rig.n_irqs, 4);
+	rig_advance(51200);
+	assert_int_equal(rig.n_irqs, 5);
+}
+
+static void shared_accesses_are_counted(void **state)
+{
+	struct e1000_counters *c = &rig.dev->counters;
+	uint64_t reads = counter_read(&c->reg_reads);
+	uint64_t writes = counter_read(&c->reg_writes);
+	uint64_t icr_reads = counter_read(&c->icr_reads);
+
+	share();
+	page.n[E1000_SHARED_READ_ICR] = 3;
+	page.n[E1000_SHARED_READ_STATUS] = 5;
+	page.n[E1000_SHARED_WRITE_IMC] = 7;
+	page.n[E1000_SHARED_WRITE_IMS] = 11;
+	look();
+	page.n[E1000_SHARED_READ_STATUS]++;
+	rig.dev->pci.ops->share(&rig.dev->pci, NULL);
+	assert_int_equal(counter_read(&c->icr_reads), icr_reads + 3);
+	assert_int_equal(counter_read(&c->reg_reads), reads + 3 + 6);
+	assert_int_equal(counter_read(&c->reg_writes), writes + 18);
+	assert_int_equal(counter_read(&c->reg_shared), 27);
+	look();		/* nothing to look at */
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -247,6 +361,10 @@ int main(void)
 		TEST(small_packet),
 		TEST(transmit_delay),
 		TEST(one_interrupt_a_batch),
+		TEST(shared_registers_are_the_same),
+		TEST(shared_status_and_resets),
+		TEST(shared_causes_fall_and_rise),
+		TEST(shared_accesses_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

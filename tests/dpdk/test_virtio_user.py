@@ -129,6 +129,12 @@ def test_queues(tmp_path, packed):
         (rx_a, tx_a, _), (rx_b, tx_b, _) = pmd.stop()
         a, b = server.port('v'), server.port('w')
         assert (a['tx_frames'], b['tx_frames']) == (tx_a, tx_b)
+        # What it has not taken out of its two rings any more is in them.
+        assert 0 <= a['rx_frames'] - rx_a <= 512, (a, rx_a)
+        assert 0 <= b['rx_frames'] - rx_b <= 512, (b, rx_b)
+        # Beyond that, each is in one's books: the switch has no other ports.
+        assert a['rx_frames'] + a['rx_full'] == tx_b, (a, b)
+        assert b['rx_frames'] + b['rx_full'] == tx_a, (a, b)
         streams = re.findall(r'Forward Stats for RX Port= \d/Queue= (\d).*\n'
                              r' *RX-packets: (\d+) +TX-packets: (\d+)',
                              pmd.text())

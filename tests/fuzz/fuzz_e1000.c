@@ -14,7 +14,10 @@
  *	6 bar8 off8 len8 val32	an odd access: I/O window, sizes, alignment
  *	7 what8			accept that many frames; 0x80: bus reset;
  *				0x81: power on; 0x82: unmap; 0x83: map;
- *				0x84, 0x85: cable out, in
+ *				0x84, 0x85: cable out, in; 0x86, 0x87:
+ *				registers in shared memory or not
+ *	7 0x88 word8 val32	the client writes there
+ *	7 0x89 val32		it takes the causes, and others come
  *	8 dir8 n8		rings as a driver sets them up, so that inputs
  *				reach the data path soon
  *	9 addr16 len16 cmd8 type8 special16
@@ -72,6 +75,7 @@ static struct nic nic;
 static uint8_t *mem;
 static int memfd = -1;
 static uint8_t template[MEM_SIZE];	/* of `mem`, at the start */
+static struct pci_shared_page shared_page;
 static uint64_t now;
 static unsigned int accept_max;
 static unsigned int tx_next;		/* descriptor of 9 and 10 */
@@ -342,7 +346,26 @@ static void deliver_offloaded(struct input *in)
 	deliver(n, len, &like);
 }
 
-static void control(uint32_t what)
+/* What only a client that shares registers can do. */
+static void control_shared(uint32_t what, struct input *in)
+{
+	struct e1000 *dev = e1000_of_pci(nic.pci);
+	uint32_t word = what == 0x88 ? take(in, 1) : 0;
+	uint32_t val = take(in, 4);
+
+	if (!dev->shared.page)
+		return;
+	if (what == 0x88) {
+		dev->shared.page->n[word % E1000_N_SHARED] = val;
+		dev->shared.page->word[word % PCI_SHARED_WORDS] = val;
+		nic.pci->ops->shared_changed(nic.pci);
+	} else {
+		dev->shared.page->word[E1000_SHARED_ICR] = 0;
+		e1000_raise(dev, val & ICR_CAUSES);
+	}
+}
+
+static void control(uint32_t what, struct input *in)
 {
 	if (what < 0x80)
 		accept_max = what;
@@ -354,8 +377,12 @@ static void control(uint32_t what)
 		unmap();
 	else if (what == 0x83)
 		map();
-	else
+	else if (what < 0x86)
 		port_set_link(nic.port, what & 1);
+	else if (what < 0x88)
+		nic.pci->ops->share(nic.pci, what & 1 ? NULL : &shared_page);
+	else
+		control_shared(what, in);
 	pci_config_write(nic.pci, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 }
 
@@ -399,8 +426,7 @@ static void advance(uint64_t ns)
 static void check_interrupt(void)
 {
 	const struct e1000 *dev = e1000_of_pci(nic.pci);
-	const uint32_t *reg = dev->state->reg;
-	bool want = reg[E1000_ICR] & reg[E1000_IMS];
+	bool want = *dev->icr & *dev->ims;
 
 	if (nic.pci->intx_level ? !want :
 	    want && !dev->timer[E1000_TIMER_ITR].due_ns)
@@ -445,7 +471,8 @@ static void step(struct input *in)
 		odd_access(in);
 		break;
 	case 7:
-		control(take(in, 1));
+		a = take(in, 1);
+		control(a, in);
 		break;
 	case 8:
 		a = take(in, 1) & 1;
@@ -489,6 +516,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(mem, template, MEM_SIZE);
 	port_set_link(nic.port, true);
 	map();
+	nic.pci->ops->share(nic.pci, NULL);
 	pci_dev_reset(nic.pci, PCI_RESET_POWER_ON);
 	pci_config_write(nic.pci, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	advance(E1000_AUTONEG_NS);

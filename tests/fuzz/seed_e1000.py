@@ -107,6 +107,11 @@ SEEDS = {
     deliver(100) + advance(11) + deliver(100) + advance(9) + deliver(100) +
     advance(12) + mem(0, desc(PACKET, 100 | EOP | IFCS | RS | IDE)) +
     rings(0, 1) + RUN + advance(100),
+    "shared": receive_ring() + reg(RDTR, 0) + bytes([7, 0x86]) +
+    bytes([7, 0x88, 1]) + struct.pack("<I", 0x1FFFF) + deliver(100) +
+    bytes([7, 0x88, 0]) + bytes(4) + deliver(100) + bytes([7, 0x89]) +
+    struct.pack("<I", 0x80) + bytes([7, 0x88, 1]) + bytes(4) + deliver(100) +
+    bytes([7, 0x87]),
 }
 
 

@@ -241,3 +241,5 @@ def test_counters_of_the_model():
     assert cost['tx_doorbells'] >= 20
     assert cost['interrupts'] > 0
     assert cost['reg_reads'] >= cost['icr_reads'] > 0
+    # The handler's registers are in memory shared with the VMM.
+    assert cost['reg_shared'] >= cost['interrupts']

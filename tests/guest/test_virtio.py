@@ -42,7 +42,7 @@ def doorbells(lab, name):
     devices = lab.json('show', 'stats', name)['devices']
     return device['kicks'], sum(
         accesses['writes'] for what, accesses in devices.items()
-        if re.match(r'nic@.* bar0', what))
+        if re.match(r'nic@.* bar4', what))
 
 
 def test_doorbells_need_no_vmm(lab):

@@ -16,6 +16,7 @@ the one of tests/guest, and so is its agent.
 """
 import itertools
 import json
+import mmap
 import os
 import pathlib
 import shutil
@@ -248,6 +249,26 @@ class Qemu:
         assert status == 0, f'{argv}: status {status}: {out}{err}'
         return out
 
+    def migrate(self, uri, seconds=120):
+        """The guest moves to whoever listens at uri; what QEMU says of it."""
+        qmp = self.qmp()
+        qmp.call('migrate', uri=uri)
+        deadline = time.monotonic() + seconds
+        while (info := qmp.call('query-migrate'))['status'] not in (
+                'completed', 'failed', 'cancelled'):
+            assert time.monotonic() < deadline, info
+            time.sleep(0.1)
+        assert info['status'] == 'completed', info
+        return info
+
+    def memory(self):
+        """The guest's memory, to be read."""
+        fds = pathlib.Path(f'/proc/{self.process.pid}/fd')
+        path = next(fd for fd in fds.iterdir()
+                    if 'memfd:memory-backend-memfd' in os.readlink(fd))
+        with open(path, 'rb') as file:
+            return mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+
     def stack_errors(self):
         return stack_errors(self.check(
             'cat /proc/net/snmp6 /proc/net/snmp'))
@@ -354,5 +375,5 @@ class Server:
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
         if not exception[0]:
-            assert status == 0, log
+            assert status == 0, f'status {status}: {log}'
             assert 'Sanitizer' not in log and 'runtime error' not in log, log

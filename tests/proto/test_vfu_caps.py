@@ -8,7 +8,7 @@ from vfu import CONFIG, INTX, IRQ_EVENTFD, IRQ_NONE, IRQ_TRIGGER, MSI
 
 FULL_PORT = 2
 PM_CONTROL, MSI_CONTROL = 0xe0, 0xf2
-ENABLE, CAUSE = 1, 4
+ENABLE, CAUSE = 1, 0x80         # not that of the link, which comes up meanwhile
 ON = e1000.IO_AND_MEMORY | e1000.MEMORY_AND_MASTER
 
 

@@ -21,10 +21,11 @@ RESET_DEVICE = 34
 GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG, SET_STATUS, GET_STATUS = \
     range(36, 41)
 
-P_MQ, P_RARP, P_REPLY_ACK, P_MTU = 1 << 0, 1 << 2, 1 << 3, 1 << 4
+P_MQ, P_LOG, P_RARP, P_REPLY_ACK, P_MTU = (1 << i for i in range(5))
 P_RESET_DEVICE, P_SLOTS, P_STATUS = 1 << 13, 1 << 15, 1 << 16
-P_ALL = (P_MQ | P_RARP | P_REPLY_ACK | P_MTU | P_RESET_DEVICE | P_SLOTS |
-         P_STATUS)
+P_ALL = (P_MQ | P_LOG | P_RARP | P_REPLY_ACK | P_MTU | P_RESET_DEVICE |
+         P_SLOTS | P_STATUS)
+F_LOG_ALL = 1 << 26
 F_PROTOCOL = 1 << 30
 F_VERSION_1 = 1 << 32
 F_MRG_RXBUF = 1 << 15
@@ -56,6 +57,13 @@ def wait_readable(fd, timeout=DEADLINE):
     return bool(select.select([fd], [], [], timeout)[0])
 
 
+def connect(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(DEADLINE)
+    sock.connect(str(path))
+    return sock
+
+
 class Ring:
     """The driver's side of one ring of a front-end."""
 
@@ -66,6 +74,7 @@ class Ring:
         self.used = self.desc + 0x8000
         self.bufs = (1 << 20) + idx * SIZE * BUF_LEN
         self.avail_idx = self.used_idx = 0
+        self.given = set()      # buffers that the device has
         self.kick = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.call = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self.err = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -73,6 +82,7 @@ class Ring:
     def forget(self):
         """A fresh ring, as after a reset."""
         self.avail_idx = self.used_idx = 0
+        self.given = set()
         self.front.mem[self.desc:self.desc + QUEUE_LEN] = bytes(QUEUE_LEN)
 
     def put(self, fmt, off, *values):
@@ -92,19 +102,26 @@ class Ring:
         self.put('QIHH', self.desc + 16 * slot, gpa or GPA + at, length,
                  2 if data is None else 0, 0)
         self.put('H', self.avail + 4 + 2 * slot, slot)
+        self.given.add(slot)
         self.avail_idx = (self.avail_idx + 1) & 0xffff
-        self.put('H', self.avail + 2, self.avail_idx)
+        self.front.words[(self.avail + 2) // 2] = self.avail_idx
 
     def wake(self):
         os.eventfd_write(self.kick, 1)
 
+    def device_idx(self):
+        """How far the device has got"""
+        return self.front.words[(self.used + 2) // 2]
+
     def take(self):
-        """The next used buffer: its bytes; None: there is none"""
-        if self.get('H', self.used + 2) == self.used_idx:
+        """The next used buffer, which comes back once: its bytes; None: there
+        is none"""
+        if self.device_idx() == self.used_idx:
             return None
         at = self.used + 4 + 8 * (self.used_idx % SIZE)
         slot, length = self.get('I', at), self.get('I', at + 4)
         self.used_idx = (self.used_idx + 1) & 0xffff
+        self.given.remove(slot)
         at = self.bufs + slot * BUF_LEN
         return bytes(self.front.mem[at:at + length])
 
@@ -126,22 +143,29 @@ class Frontend:
     """One connection."""
 
     def __init__(self, path=None, sock=None, n_rings=2):
-        if sock is None:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(DEADLINE)
-            sock.connect(str(path))
+        sock = sock or connect(path)
         sock.settimeout(DEADLINE)
         self.sock = sock
         self.fd = memfd()
         self.mem = mmap.mmap(self.fd, MEM_LEN)
+        # For what the device reads meanwhile: a word is written at once.
+        self.words = memoryview(self.mem).cast('H')
         self.rings = [Ring(self, i) for i in range(n_rings)]
         self.features = 0
+        self.log_used = False   # writes to used rings are to be logged
 
     def __enter__(self):
         return self
 
     def __exit__(self, *args):
         self.close()
+
+    def reconnect(self, path):
+        """To the next server, which gets the memory as it is; rings are to be
+        started"""
+        self.sock.close()
+        self.sock = connect(path)
+        self.negotiate(self.features & ~F_PROTOCOL).share()
 
     def close(self):
         if self.sock is None:
@@ -150,6 +174,7 @@ class Frontend:
         self.sock = None
         for ring in self.rings:
             ring.close()
+        self.words.release()
         self.mem.close()
         os.close(self.fd)
 
@@ -181,9 +206,9 @@ class Frontend:
         assert got == request and flags == VERSION | REPLY
         return self.recv(size)
 
-    def get(self, request, payload=b''):
+    def get(self, request, payload=b'', fds=()):
         """A message with an answer of its own"""
-        self.send(request, payload)
+        self.send(request, payload, fds)
         return self.answer(request)
 
     def get64(self, request):
@@ -207,7 +232,7 @@ class Frontend:
         assert self.ack(ADD_MEM_REG, b'\0' * 8 + region(), [self.fd])
         return self
 
-    def start_ring(self, ring, base=0):
+    def start_ring(self, ring, base=0, enable=True):
         i = ring.idx
         assert self.ack(SET_VRING_NUM, state(i, SIZE))
         assert self.ack(SET_VRING_BASE, state(i, base))
@@ -215,11 +240,13 @@ class Frontend:
         assert self.ack(SET_VRING_CALL, u64(i), [ring.call])
         assert self.ack(SET_VRING_ERR, u64(i), [ring.err])
         assert self.ack(SET_VRING_KICK, u64(i), [ring.kick])
-        assert self.ack(SET_VRING_ENABLE, state(i, 1))
+        if enable:
+            assert self.ack(SET_VRING_ENABLE, state(i, 1))
 
     def addr(self, ring):
-        return struct.pack('<IIQQQQ', ring.idx, 0, UVA + ring.desc,
-                           UVA + ring.used, UVA + ring.avail, 0)
+        return struct.pack('<IIQQQQ', ring.idx, self.log_used, UVA + ring.desc,
+                           UVA + ring.used, UVA + ring.avail,
+                           GPA + ring.used)
 
     def start(self, features=F_VERSION_1):
         """Everything, up to frames"""

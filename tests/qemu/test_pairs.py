@@ -15,8 +15,8 @@ from ends import FEATURES, KINDS, XFER, lan
 from qemu import why_no_debian_qemu
 
 PAIRS = list(itertools.combinations_with_replacement(KINDS, 2))
-# More than there are switchable offloads on the LAN.
-N_ROWS = len(covering_array(len(FEATURES) * len(KINDS) * 2))
+# With a column for each offload of each end; not all ends can switch all.
+COMBINATIONS = covering_array(len(FEATURES) * len(KINDS) * 2)
 
 REASONS = [reason for reason in (
     why_no_debian_qemu(),
@@ -82,8 +82,9 @@ def test_iperf3(ends, pair):
                  f'-u -b 20M -n 256K -R -c {b.ip4}'):
         end = json.loads(a.check(f'iperf3 -J {args}'))['end']
         if '-u' in args:
-            # Where processors are few, the receiving process comes late.
-            assert end['sum']['packets'] and end['sum']['lost_percent'] < 50
+            # Where processors are few the receiving guest comes late, and
+            # loses most: test_data counts each datagram.
+            assert end['sum']['packets'] > end['sum']['lost_packets'], end
         else:
             # What has come when the sender ends; the rest is on its way.
             assert end['sum_received']['bytes'] > 100 << 10, end
@@ -181,15 +182,11 @@ def test_dhcp_checksums(ends, kind):
 
 
 # The last ones: what they switch stays as it is.
-@pytest.mark.parametrize('row', range(N_ROWS))
+@pytest.mark.parametrize('row', range(len(COMBINATIONS)))
 def test_offloads(ends, row):
     """All pairs of what `ethtool -K` can switch at any two ends"""
-    factors = [(end, feature) for end in ends.values()
-               for feature in end.features]
-    array = covering_array(len(factors))
-    if row >= len(array):
-        pytest.skip('fewer combinations are enough')
-    wanted = dict(zip(factors, array[row]))
+    wanted = dict(zip(((end, feature) for end in ends.values()
+                       for feature in end.features), COMBINATIONS[row]))
     for end in ends.values():
         end.set_features({f: bool(wanted[end, f]) for f in end.features})
     for n, pair in enumerate(PAIRS):

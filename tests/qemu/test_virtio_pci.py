@@ -218,6 +218,12 @@ def test_what_ethtool_and_ip_can_do():
         assert server.port('a')['refused'] == 0
 
 
+def received(vm):
+    """Packets by each queue in use."""
+    return [int(n) for n in re.findall(r'rx_queue_\d_packets: (\d+)',
+                                       vm.check('ethtool -S eth0'))]
+
+
 def test_queues():
     """Several queue pairs; each has its interrupts, and takes its part."""
     with Server('a', 'b', models={'a': V + ',queues=4', 'b': V}) as server, \
@@ -237,12 +243,18 @@ def test_queues():
         a.check('ethtool -L eth0 combined 4')
         assert len(re.findall('virtio0-(?:in|out)put',
                               a.check('cat /proc/interrupts'))) == 8
+        # Without a table, flows come back on the pair they are sent on, which
+        # with as many pairs as processors is that of the sender's.
+        a.check('ethtool -L eth0 combined 2')
+        for cpu in 0, 1:
+            before = received(a)
+            a.check(f'taskset {1 << cpu} ping -c 50 -i 0.02 10.1.0.2')
+            got = [n - m for n, m in zip(received(a), before)]
+            assert got[cpu] >= 50 > got[1 - cpu], got
         # The driver tells its table of queues only when asked to.
-        a.check('ethtool -X eth0 equal 4')
+        a.check('ethtool -L eth0 combined 4; ethtool -X eth0 equal 4')
         iperf(a, '10.1.0.2', '-P 16', '-R')
-        used = re.findall(r'rx_queue_\d_packets: (\d+)',
-                          a.check('ethtool -S eth0'))
-        assert len(used) == 4 and all(int(n) for n in used), used
+        assert len(received(a)) == 4 and all(received(a))
         assert server.port('a')['ctrl_refused'] == 0
 
 

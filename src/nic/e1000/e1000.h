@@ -36,7 +36,8 @@
  * asked for (see e1000_pci.c).
  *
  * Reading order: e1000_regs.h, this file, e1000_reg.c, e1000_irq.c,
- * e1000_phy.c, e1000_tx.c, e1000_rx.c, e1000_stats.c, e1000_pci.c.
+ * e1000_shared.c, e1000_phy.c, e1000_tx.c, e1000_rx.c, e1000_stats.c,
+ * e1000_pci.c.
  *
  * Threads: one home worker.  Register accesses come between batches.
  */
@@ -48,6 +49,7 @@
 #include "nic/e1000/e1000_regs.h"
 #include "nic/model.h"
 #include "pci/pci.h"
+#include "pci/shared_regs.h"
 #include "port/port.h"
 #include "proto/checksum.h"
 
@@ -89,7 +91,8 @@ struct e1000_microwire {
  */
 struct e1000_state {
 	/* General */
-	uint32_t reg[E1000_N_SLOTS];	/* by enum e1000_slot */
+	uint32_t reg[E1000_N_SLOTS];	/* by enum e1000_slot; while they are
+					 * shared, ICR and IMS are not here */
 	uint64_t timer_due_ns[E1000_N_TIMERS]; /* 0: not running */
 
 	/* Interrupt */
@@ -157,6 +160,28 @@ struct e1000_tx {
 	struct e1000_tx_snap snap[BATCH_MAX]; /* by frame.cookie */
 };
 
+/* Which word of a shared page is which register, and the rows of the list by
+ * which they are accessed there. */
+enum e1000_shared_word {
+	E1000_SHARED_ICR,
+	E1000_SHARED_IMS,
+	E1000_SHARED_STATUS,
+};
+
+enum e1000_shared_row {
+	E1000_SHARED_READ_ICR,
+	E1000_SHARED_WRITE_IMS,
+	E1000_SHARED_WRITE_IMC,
+	E1000_SHARED_READ_STATUS,
+	E1000_N_SHARED,
+};
+
+/* What an interrupt handler accesses, in memory shared with the client. */
+struct e1000_shared {
+	struct pci_shared_page *page;	/* NULL: not shared */
+	uint64_t n[E1000_N_SHARED];	/* of page->n, counted already */
+};
+
 /* Receive, outside the state. */
 struct e1000_rx {
 	struct e1000_ring ring;
@@ -175,6 +200,7 @@ struct e1000_rx {
 #define E1000_COUNTERS(C)						\
 	C(reg_reads, "register reads")					\
 	C(reg_writes, "register writes")				\
+	C(reg_shared, "of both, in shared memory: without a message")	\
 	C(reg_unknown, "accesses to no register")			\
 	C(reg_bad_size, "writes that are not 32 bits wide")		\
 	C(tx_doorbells, "TDT writes")					\
@@ -210,6 +236,10 @@ struct e1000 {
 	struct port port;		/* the switch's side */
 	struct worker *worker;		/* home */
 	struct e1000_state *state;	/* in pci.state */
+	/* Where ICR and IMS are: in the state or in a shared page, where the
+	 * client may change them at any time (pci/shared_regs.h). */
+	uint32_t *icr, *ims;
+	struct e1000_shared shared;
 	struct e1000_counters counters;
 	struct timer timer[E1000_N_TIMERS]; /* by enum e1000_timer_id */
 	struct e1000_tx tx;
@@ -298,6 +328,17 @@ void e1000_timer_cancel(struct e1000 *dev, enum e1000_timer_id id);
 
 /** e1000_irq_init() - set up the timers; once */
 void e1000_irq_init(struct e1000 *dev);
+
+/* e1000_shared.c */
+
+extern const struct pci_shared_reg e1000_shared_regs[E1000_N_SHARED];
+
+/** e1000_share(), e1000_shared_changed() - as struct pci_dev_ops has them */
+void e1000_share(struct pci_dev *pci, struct pci_shared_page *page);
+void e1000_shared_changed(struct pci_dev *pci);
+
+/** e1000_shared_status() - STATUS has changed */
+void e1000_shared_status(struct e1000 *dev);
 
 /* e1000_phy.c: PHY, link, EEPROM */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * 82540EM interrupts: causes, masks, the pin; throttling by ITR; the delays of
- * RDTR, RADV, TIDV and TADV.
+ * 82540EM interrupts (13.4.17 to 13.4.21): causes, masks, the pin; throttling
+ * by ITR; the delays of RDTR, RADV, TIDV and TADV (3.2.7, 3.4.3).
  *
  * Theory of operation.  The pin is high while a cause is set in ICR that IMS
  * lets through.  It falls at once when that ends.  It rises at once too, except
@@ -10,6 +10,10 @@
  * RXT0 and TXDW may be delayed before they become causes at all: by a timer
  * that each packet starts anew (RDTR, TIDV), whose effect another one limits,
  * which the first packet starts (RADV, TADV).
+ *
+ * ICR and IMS may be in memory shared with the client (e1000_shared.c): each is
+ * changed atomically, and the pin follows when a cause is added, the end of an
+ * interrupt is told, or the client sends anything else.
  */
 #include "nic/e1000/e1000.h"
 
@@ -36,7 +40,7 @@ void e1000_irq_update(struct e1000 *dev)
 	struct e1000_state *s = dev->state;
 	uint64_t now, next;
 
-	if (!(s->reg[E1000_ICR] & s->reg[E1000_IMS])) {
+	if (!(pci_shared_load(dev->icr) & pci_shared_load(dev->ims))) {
 		if (dev->pci.intx_level)
 			pci_set_intx(&dev->pci, false);
 		return;
@@ -59,7 +63,13 @@ void e1000_irq_update(struct e1000 *dev)
 
 void e1000_raise(struct e1000 *dev, uint32_t causes)
 {
-	dev->state->reg[E1000_ICR] |= causes;
+	uint32_t before = __atomic_fetch_or(dev->icr, causes,
+					    __ATOMIC_SEQ_CST);
+
+	/* It has fallen since, by an access in shared memory: this is another
+	 * edge, which counts where edges are signalled (MSI). */
+	if (dev->pci.intx_level && !(before & pci_shared_load(dev->ims)))
+		pci_set_intx(&dev->pci, false);
 	e1000_irq_update(dev);
 }
 

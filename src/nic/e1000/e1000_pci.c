@@ -137,6 +137,8 @@ static const struct pci_dev_ops e1000_pci_ops = {
 	.config_written = config_written,
 	.reset = reset,
 	.dma_changed = dma_changed,
+	.share = e1000_share,
+	.shared_changed = e1000_shared_changed,
 	.destroy = destroy,
 };
 
@@ -201,8 +203,11 @@ static int create(const struct nic_params *params, struct nic *nic)
 		dev->pci.writable[PCI_LATENCY_TIMER] = 0;
 	}
 
+	dev->pci.shared_regs = e1000_shared_regs;
+	dev->pci.n_shared_regs = E1000_N_SHARED;
 	dev->worker = params->worker;
 	dev->state = (struct e1000_state *)dev->pci.state->model;
+	e1000_share(&dev->pci, NULL);
 	memcpy(dev->mac, params->mac, sizeof(dev->mac));
 	dev->exact_crc = params->exact_crc;
 	memcpy(dev->port.mac, params->mac, sizeof(dev->port.mac));

@@ -73,6 +73,7 @@ void e1000_link_update(struct e1000 *dev)
 	if (s->phy_link && ctrl & CTRL_SLU)
 		now |= STATUS_LU;
 	s->reg[E1000_STATUS] = now;
+	e1000_shared_status(dev);
 	if ((now ^ old) & STATUS_LU) {
 		dev->tx.wait = false;
 		e1000_raise(dev, ICR_LSC);

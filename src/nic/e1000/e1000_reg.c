@@ -66,24 +66,23 @@ static void pba_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 /* ICR clears itself by reading; writing ones clears them. */
 static uint32_t icr_rd(struct e1000 *dev, unsigned int slot)
 {
-	uint32_t val = dev->state->reg[E1000_ICR];
+	uint32_t val = __atomic_exchange_n(dev->icr, 0, __ATOMIC_SEQ_CST);
 
 	counter_add(&dev->counters.icr_reads, 1);
-	dev->state->reg[E1000_ICR] = 0;
 	e1000_irq_update(dev);
 	return val;
 }
 
 static void icr_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
-	dev->state->reg[E1000_ICR] &= ~val;
+	__atomic_fetch_and(dev->icr, ~val, __ATOMIC_SEQ_CST);
 	e1000_irq_update(dev);
 }
 
 /* Documented as write-only; the chip shows ICR here, without clearing it. */
 static uint32_t ics_rd(struct e1000 *dev, unsigned int slot)
 {
-	return dev->state->reg[E1000_ICR];
+	return pci_shared_load(dev->icr);
 }
 
 static void ics_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
@@ -91,15 +90,20 @@ static void ics_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 	e1000_raise(dev, val & ICR_CAUSES);
 }
 
+static uint32_t ims_rd(struct e1000 *dev, unsigned int slot)
+{
+	return pci_shared_load(dev->ims);
+}
+
 static void ims_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
-	dev->state->reg[E1000_IMS] |= val & ICR_CAUSES;
+	__atomic_fetch_or(dev->ims, val & ICR_CAUSES, __ATOMIC_SEQ_CST);
 	e1000_irq_update(dev);
 }
 
 static void imc_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
-	dev->state->reg[E1000_IMS] &= ~val;
+	__atomic_fetch_and(dev->ims, ~val, __ATOMIC_SEQ_CST);
 	e1000_irq_update(dev);
 }
 
@@ -276,6 +280,7 @@ void e1000_reset(struct e1000 *dev, enum e1000_reset kind)
 
 	pthread_once(&maps_once, make_maps);
 	memcpy(s->reg, reset_values, sizeof(s->reg));
+	__atomic_store_n(dev->ims, 0, __ATOMIC_SEQ_CST);
 	if (software)
 		s->reg[E1000_PBA] = pba; /* a new split needs RST to count */
 
@@ -304,7 +309,7 @@ void e1000_reset(struct e1000 *dev, enum e1000_reset kind)
 	}
 	e1000_link_update(dev);
 	/* No cause of the time before, nor of the reset itself, remains. */
-	s->reg[E1000_ICR] = 0;
+	__atomic_store_n(dev->icr, 0, __ATOMIC_SEQ_CST);
 	e1000_irq_update(dev);
 }
 

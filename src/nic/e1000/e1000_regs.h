@@ -48,7 +48,7 @@
 	R(0x000c0, ICR,     1, 0, 0, ICR_CAUSES, icr_rd, icr_wr)	      \
 	R(0x000c4, ITR,     1, 0, 0, 0x0000ffff, NULL, itr_wr)		      \
 	R(0x000c8, ICS,     1, 0, 0, ICR_CAUSES, ics_rd, ics_wr)	      \
-	R(0x000d0, IMS,     1, 0, 0, ICR_CAUSES, NULL, ims_wr)		      \
+	R(0x000d0, IMS,     1, 0, 0, ICR_CAUSES, ims_rd, ims_wr)	      \
 	R(0x000d8, IMC,     1, 0, 0, ICR_CAUSES, NULL, imc_wr)		      \
 	/* Receive, 13.4.22 to 13.4.32, 13.4.46, 13.4.47 */		      \
 	R(0x00100, RCTL,    1, 0, 0, RCTL_WRITABLE, NULL, rctl_wr)	      \
@@ -190,6 +190,14 @@ enum e1000_slot {
 	E1000_REGISTERS(R)
 #undef R
 	E1000_N_SLOTS,
+};
+
+/* Where each is in the BAR; of several, the first. */
+enum e1000_offset {
+#define R(offset, name, n, stride, reset, writable, rd, wr) \
+	E1000_AT_##name = (offset),
+	E1000_REGISTERS(R)
+#undef R
 };
 
 enum {

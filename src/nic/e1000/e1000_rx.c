@@ -52,7 +52,7 @@ struct rx_plan {
 	uint32_t n;
 };
 
-/* ---- classify and filter ---- */
+/* ---- classify and filter: 3.2.1, 9.3 ---- */
 
 static void classify(struct e1000 *dev, struct rx_packet *pkt)
 {
@@ -152,7 +152,7 @@ static bool filter(struct e1000 *dev, struct rx_packet *pkt)
 	return true;
 }
 
-/* ---- checksums ---- */
+/* ---- checksums: 3.2.9 ---- */
 
 void e1000_csum_add_frame(struct csum *sum, const struct frame *frame,
 			  uint32_t from, uint32_t len)
@@ -266,7 +266,7 @@ static void check(struct e1000 *dev, struct rx_packet *pkt)
 		pkt->status |= RXD_IXSM;
 }
 
-/* ---- layout ---- */
+/* ---- layout: 3.2.2, 9.2 ---- */
 
 static void add_bytes(struct rx_packet *pkt, const void *base, uint32_t len)
 {
@@ -354,7 +354,7 @@ static void lay_out(struct e1000 *dev, struct rx_packet *pkt)
 		pkt->csum = packet_csum(pkt, pcss);
 }
 
-/* ---- descriptors ---- */
+/* ---- descriptors: 3.2.3 to 3.2.6 ---- */
 
 static uint32_t buffer_size(uint32_t rctl)
 {

@@ -67,7 +67,7 @@ static bool tx_ready(struct e1000 *dev)
 		e1000_can_dma(dev);
 }
 
-/* ---- completion ---- */
+/* ---- completion: 3.4.2, 3.4.3 ---- */
 
 /* Short packets are padded on the wire if the driver wants it (13.4.33). */
 static void count_sent(struct e1000 *dev, const struct e1000_tx_snap *snap)
@@ -155,7 +155,7 @@ void e1000_tx_done(struct port_queue *queue, const struct frame_batch *batch,
 	complete(dev, last->n_descs, last->ctx, false);
 }
 
-/* ---- offloads ---- */
+/* ---- offloads: 3.5, 3.6, 9.2 ---- */
 
 /* Sum up bytes [css, cse] of the frame into the field at @cso. */
 static void insert_csum(struct frame *frame, uint32_t css, uint32_t cso,
@@ -352,7 +352,7 @@ static bool offload(struct e1000 *dev, struct frame *frame,
 	return true;
 }
 
-/* ---- descriptors to frames ---- */
+/* ---- descriptors to frames: 3.3, 3.4.1 ---- */
 
 /* One more data descriptor of a packet. */
 static void add_piece(struct e1000 *dev, struct packet *pkt,

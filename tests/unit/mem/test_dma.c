@@ -398,6 +398,72 @@ static void dies_of_a_fault_elsewhere(void **state)
 	assert_int_equal(dies_of(get_sent_one), SIGBUS);
 }
 
+/* ---- the log of written pages ---- */
+
+static void marks_written_pages(void **state)
+{
+	struct dma_space *s = *state;
+	int log_fd = memfd(1), mem_fd = memfd(8);
+	uint8_t *log = mmap(NULL, PG, PROT_READ, MAP_SHARED, log_fd, 0);
+	uint8_t *at;
+
+	assert_true(log != MAP_FAILED);
+	assert_int_equal(dma_init(), 0);
+	/* Without one, nothing happens. */
+	dma_logged(s, 0, PG);
+	assert_false(dma_log_changed(s));
+	/* One that does not start with its file; bits 0 to 63. */
+	assert_int_equal(dma_space_set_log(s, log_fd, 3, 8), 0);
+	dma_logged(s, 9 * PG - 1, 2);
+	assert_int_equal(log[3 + 1], 3);
+	assert_true(dma_log_changed(s));
+	assert_false(dma_log_changed(s));
+	dma_logged(s, 63 * PG, PG);
+	assert_int_equal(log[3 + 7], 0x80);
+	assert_true(dma_log_changed(s));
+	dma_logged(s, 0, 0);
+	dma_logged(s, 63 * PG, PG + 1);
+	dma_logged(s, 64 * PG, 1);
+	dma_logged(s, UINT64_MAX, 2);
+	dma_logged(s, UINT64_MAX, UINT64_MAX);
+	assert_false(dma_log_changed(s));
+	assert_int_equal(log[3 + 8], 0);
+
+	/* By pointer: memory in two places is marked at both. */
+	assert_int_equal(dma_space_map(s, 16 * PG, 4 * PG, RW, mem_fd, 0), 0);
+	assert_int_equal(dma_space_map(s, 24 * PG, 4 * PG, RW, mem_fd, 2 * PG),
+			 0);
+	at = dma_at(s, 16 * PG, PG, DMA_WRITE);
+	dma_logged_at(s, at + 2 * PG - 1, 2);
+	assert_int_equal(log[3 + 2], 6);
+	assert_int_equal(log[3 + 3], 1);
+	dma_logged_at(s, at - 1, 1);
+	dma_logged_at(s, at + 6 * PG, PG);
+	assert_int_equal(log[3 + 2], 6);
+	assert_int_equal(log[3 + 3], 1);
+
+	/* A refused one leaves the old one, which stays through clear. */
+	assert_int_equal(dma_space_set_log(s, log_fd, 0, 0), -EINVAL);
+	assert_int_equal(dma_space_set_log(s, log_fd, PG - 7, 8), -EINVAL);
+	assert_int_equal(dma_space_set_log(s, log_fd, UINT64_MAX, 8), -EINVAL);
+	assert_int_equal(dma_space_set_log(s, log_fd, 0, UINT64_MAX), -EINVAL);
+	assert_int_equal(dma_space_set_log(s, STDIN_FILENO, 0, 8), -EPERM);
+	dma_space_clear(s);
+	dma_logged(s, 0, 1);
+	assert_int_equal(log[3], 1);
+
+	/* Truncated, it breaks the space, until it is dropped. */
+	assert_false(dma_space_broken(s));
+	assert_int_equal(ftruncate(log_fd, 0), 0);
+	dma_logged(s, 0, 1);
+	assert_true(dma_space_broken(s));
+	dma_space_drop_log(s);
+	assert_false(dma_space_broken(s));
+	munmap(log, PG);
+	close(log_fd);
+	close(mem_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +481,7 @@ int main(void)
 		T(keeps_quotas),
 		T(survives_truncation),
 		T(dies_of_a_fault_elsewhere),
+		T(marks_written_pages),
 #undef T
 	};
 

@@ -33,13 +33,14 @@ static void knows_the_defaults(void **state)
 		assert_int_equal(caps.max_dma_maps, 65535);
 		assert_int_equal(caps.pgsizes, 4096);
 		assert_false(caps.write_multiple);
+		assert_false(caps.shared_regs);
 	}
 }
 
 static void reads_what_it_prints(void **state)
 {
 	struct vfu_caps in = {
-		7, 4242, 17, 0x201000, true, true, "0123abcd",
+		7, 4242, 17, 0x201000, true, true, true, "0123abcd",
 	}, out;
 	char buf[VFU_VERSION_JSON_MAX];
 	size_t n = vfu_caps_print(&in, buf, sizeof(buf));
@@ -51,12 +52,14 @@ static void reads_what_it_prints(void **state)
 	assert_int_equal(out.max_dma_maps, in.max_dma_maps);
 	assert_int_equal(out.pgsizes, in.pgsizes);
 	assert_true(out.write_multiple);
+	assert_true(out.shared_regs);
 	assert_true(out.has_session);
 	assert_string_equal(out.session, in.session);
-	in.has_session = false;
+	in.shared_regs = in.has_session = false;
 	n = vfu_caps_print(&in, buf, sizeof(buf));
 	assert_int_equal(vfu_caps_parse(buf, n, &out), 0);
 	assert_false(out.has_session);
+	assert_false(out.shared_regs);
 }
 
 static void takes_no_session_but_ours(void **state)
@@ -91,6 +94,7 @@ static void refuses_nonsense(void **state)
 		"{\"capabilities\":{\"max_dma_maps\":99999999999999999999}}",
 		"{\"capabilities\":{\"write_multiple\":1}}",
 		"{\"capabilities\":{\"backplane_session\":1}}",
+		"{\"capabilities\":{\"backplane_shared_registers\":1}}",
 	};
 	struct vfu_caps caps;
 

@@ -12,6 +12,7 @@
 #include "base/byteorder.h"
 #include "mem/dma.h"
 #include "pci/pci.h"
+#include "pci/shared_regs.h"
 
 enum {
 	TOY_BAR_SIZE = 0x1000,
@@ -20,6 +21,15 @@ enum {
 	TOY_DMA_TO = 0x808,	/* write, 8 bytes: put "toy!" at this address */
 	TOY_DMA_OK = 0x810,	/* read: did that work? */
 	TOY_REGS_END = 0x820,
+	/* Registers that can be shared: */
+	TOY_CAUSE = 0x820,	/* read: causes, which are cleared */
+	TOY_MASK_SET = 0x824,	/* write: let these causes interrupt */
+	TOY_MASK_CLEAR = 0x828,	/* write: no longer */
+	TOY_INFO = 0x82c,	/* read: TOY_INFO_VALUE */
+	TOY_RAISE = 0x830,	/* write: these causes; cannot be shared */
+	TOY_SHARED_END = 0x834,
+	TOY_INFO_VALUE = 0x70791f0,
+	TOY_MASKABLE = 0xff,	/* causes */
 	TOY_MSI_CAP = 0x50,
 	TOY_VECTORS = 4,	/* MSI */
 	TOY_MSIX_CAP = 0x60,
@@ -38,6 +48,8 @@ struct toy {
 	unsigned int n_quiesce, n_resume;	/* calls */
 	struct pci_bar_window windows[2];
 	struct pci_doorbell doorbells[3];
+	uint32_t own_words[3];		/* causes, mask, info; or in a page: */
+	uint32_t *words;
 };
 
 static struct toy *toy_of(struct pci_dev *dev)
@@ -45,11 +57,72 @@ static struct toy *toy_of(struct pci_dev *dev)
 	return container_of(dev, struct toy, pci);
 }
 
+static void toy_level(struct toy *toy)
+{
+	pci_set_intx(&toy->pci, pci_shared_load(&toy->words[0]) &
+		     pci_shared_load(&toy->words[1]));
+}
+
+static uint32_t toy_shared_read(struct toy *toy, uint64_t off)
+{
+	uint32_t val = 0;
+
+	if (off == TOY_CAUSE)
+		val = __atomic_exchange_n(&toy->words[0], 0, __ATOMIC_SEQ_CST);
+	else if (off == TOY_INFO)
+		val = toy->words[2];
+	toy_level(toy);
+	return val;
+}
+
+static void toy_shared_write(struct toy *toy, uint64_t off, uint32_t val)
+{
+	uint32_t before;
+
+	switch (off) {
+	case TOY_MASK_SET:
+		__atomic_fetch_or(&toy->words[1], val & TOY_MASKABLE,
+				  __ATOMIC_SEQ_CST);
+		break;
+	case TOY_MASK_CLEAR:
+		__atomic_fetch_and(&toy->words[1], ~val, __ATOMIC_SEQ_CST);
+		break;
+	case TOY_RAISE:
+		before = __atomic_fetch_or(&toy->words[0], val,
+					   __ATOMIC_SEQ_CST);
+		if (!(before & toy->words[1]))
+			pci_set_intx(&toy->pci, false);
+		break;
+	default:
+		return;
+	}
+	toy_level(toy);
+}
+
+static void toy_share(struct pci_dev *dev, struct pci_shared_page *page)
+{
+	struct toy *toy = toy_of(dev);
+	uint32_t *words = page ? page->word : toy->own_words;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(toy->own_words); i++)
+		words[i] = pci_shared_load(&toy->words[i]);
+	toy->words = words;
+}
+
+static void toy_shared_changed(struct pci_dev *dev)
+{
+	/* Otherwise TOY_INTX may have set the level. */
+	if (toy_of(dev)->words != toy_of(dev)->own_words)
+		toy_level(toy_of(dev));
+}
+
 static uint64_t toy_read(struct pci_dev *dev, unsigned int bar, uint64_t off,
 			 unsigned int len)
 {
 	uint64_t val = 0;
 
+	if (!bar && off >= TOY_CAUSE && off < TOY_SHARED_END)
+		return toy_shared_read(toy_of(dev), off);
 	memcpy(&val, toy_of(dev)->mem + off, len);
 	return val;
 }
@@ -66,6 +139,8 @@ static void toy_write(struct pci_dev *dev, unsigned int bar, uint64_t off,
 		pci_msi(dev, (unsigned int)val);
 	else if (off == TOY_DMA_TO)
 		toy->mem[TOY_DMA_OK] = !dma_write(dev->dma, val, "toy!", 4);
+	else if (!bar && off >= TOY_CAUSE && off < TOY_SHARED_END)
+		toy_shared_write(toy, off, (uint32_t)val);
 	else if (off < TOY_INTX || off >= TOY_REGS_END)
 		memcpy(toy->mem + off, &val, len);
 }
@@ -75,6 +150,8 @@ static void toy_reset(struct pci_dev *dev, enum pci_reset kind)
 	struct toy *toy = toy_of(dev);
 
 	memset(toy->mem, 0, sizeof(toy->mem));
+	toy->words[0] = toy->words[1] = 0;
+	toy->words[2] = TOY_INFO_VALUE;
 	toy->n_resets++;
 }
 
@@ -100,6 +177,13 @@ static int toy_init(struct toy *toy)
 		.model = "toy", .bar_read = toy_read, .bar_write = toy_write,
 		.reset = toy_reset, .dma_changed = toy_dma_changed,
 		.quiesce = toy_quiesce, .resume = toy_resume,
+		.share = toy_share, .shared_changed = toy_shared_changed,
+	};
+	static const struct pci_shared_reg shared[] = {
+		{ 0, TOY_CAUSE, PCI_SHARED_READ_CLEAR, 0, 0, 0 },
+		{ 0, TOY_MASK_SET, PCI_SHARED_SET, 1, 0, TOY_MASKABLE },
+		{ 0, TOY_MASK_CLEAR, PCI_SHARED_CLEAR, 1, 0, 0 },
+		{ 0, TOY_INFO, PCI_SHARED_READ, 2, 0, 0 },
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,
@@ -115,10 +199,13 @@ static int toy_init(struct toy *toy)
 	int err;
 
 	memset(toy, 0, sizeof(*toy));
+	toy->words = toy->own_words;
 	err = pci_dev_init(&toy->pci, &ops, "toy", &ident, bars,
 			   PCI_CONFIG_SIZE);
 	if (err)
 		return err;
+	toy->pci.shared_regs = shared;
+	toy->pci.n_shared_regs = ARRAY_SIZE(shared);
 	pci_add_msi(&toy->pci, TOY_MSI_CAP, TOY_VECTORS, false);
 	pci_add_msix(&toy->pci, TOY_MSIX_CAP, &place);
 	pci_dev_reset(&toy->pci, PCI_RESET_POWER_ON);

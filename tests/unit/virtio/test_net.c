@@ -513,6 +513,45 @@ static void partial_checksums_pass(void **state)
 	assert_int_equal(le16_get(hdr.vnet.csum_start), 34);
 }
 
+/* 5.1.6.4.1: what is known of checksums is said to those who asked for it. */
+static void checksums_are_vouched_for(void **state)
+{
+	static const struct { uint64_t features; uint8_t flags; } rows[] = {
+		{ V1, 0 }, { V1 | F(GUEST_CSUM), VNET_HDR_DATA_VALID },
+	};
+	struct virtio_net_hdr hdr;
+	struct frame *frame;
+
+	make_tcp(500);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		rig_start(rows[i].features);
+		driver_add(&rig.drv[RX0], &(struct buf){ BUFS, 2000 }, 0, 1,
+			   false);
+		frame = rig_frame(frame_bytes, 554);
+		frame->flags = FRAME_CSUM_VALID;
+		assert_true(rig_deliver(frame, 0));
+		memcpy(&hdr, guest_at(&rig.guest, BUFS), 12);
+		assert_int_equal(hdr.vnet.flags, rows[i].flags);
+	}
+}
+
+/* 5.1.6.2: a guest cannot vouch for its own; bits unknown are ignored. */
+static void flags_of_the_guest(void **state)
+{
+	uint32_t len = make_tcp(500), cut = 0;
+
+	rig_start(V1);
+	for (unsigned int flags = 0; flags < 256; flags += 2) {
+		struct virtio_net_hdr hdr = { .vnet.flags = (uint8_t)flags };
+
+		send_cut(&hdr, 12, len, &cut, 1);
+		rig_round(1000);
+		used_up(TX0, 1);
+		assert_int_equal(rig.sent[0].frame.flags, 0);
+		expect_sent(len);
+	}
+}
+
 /* ---- broken rings, reset ---- */
 
 static void a_broken_ring_is_reported_once(void **state)
@@ -588,6 +627,8 @@ int main(void)
 		T(too_long_for_the_buffers),
 		T(bad_buffers_are_skipped),
 		T(partial_checksums_pass),
+		T(checksums_are_vouched_for),
+		T(flags_of_the_guest),
 		T(a_broken_ring_is_reported_once),
 		T(memory_that_goes_away),
 		T(stopped_queues_touch_nothing),

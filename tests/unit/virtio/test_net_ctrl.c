@@ -46,6 +46,16 @@ static uint8_t ctrl(uint8_t class, uint8_t cmd, const void *data, uint32_t len)
 	return *answer;
 }
 
+static void taken(uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	assert_int_equal(ctrl(class, cmd, data, len), CTRL_OK);
+}
+
+static void refused(uint8_t class, uint8_t cmd, const void *data, uint32_t len)
+{
+	assert_int_equal(ctrl(class, cmd, data, len), CTRL_ERR);
+}
+
 /* @good of @len bytes is taken, and nothing that is shorter or longer. */
 static void only_of_length(uint8_t class, uint8_t cmd, const void *good,
 			   uint32_t len)
@@ -136,7 +146,7 @@ static bool passes(const char *dst, int vid)
 
 static void mode(uint8_t cmd, uint8_t on)
 {
-	assert_int_equal(ctrl(CTRL_RX, cmd, &on, 1), CTRL_OK);
+	taken(CTRL_RX, cmd, &on, 1);
 }
 
 static void addresses_are_filtered(void **state)
@@ -164,8 +174,7 @@ static void addresses_are_filtered(void **state)
 	assert_false(passes(broadcast, -1));
 	mode(CTRL_RX_NOBCAST, 0);
 
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET, table, 20),
-			 CTRL_OK);
+	taken(CTRL_MAC, CTRL_MAC_TABLE_SET, table, 20);
 	assert_true(passes(other, -1));
 	assert_true(passes(multi, -1));
 	mode(CTRL_RX_NOUNI, 1);
@@ -177,47 +186,45 @@ static void addresses_are_filtered(void **state)
 
 	/* Counts that the data does not hold change nothing. */
 	for (uint32_t n = 0; n < 20; n++)
-		assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET, table, n),
-				 CTRL_ERR);
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET,
-			      "\xff\xff\xff\xff\0\0\0\0", 8), CTRL_ERR);
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET,
-			      "\0\0\0\0\xab\xaa\xaa\x2a", 8), CTRL_ERR);
+		refused(CTRL_MAC, CTRL_MAC_TABLE_SET, table, n);
+	refused(CTRL_MAC, CTRL_MAC_TABLE_SET, "\xff\xff\xff\xff\0\0\0\0", 8);
+	refused(CTRL_MAC, CTRL_MAC_TABLE_SET, "\0\0\0\0\xab\xaa\xaa\x2a", 8);
 	assert_true(passes(other, -1));
 	/* More than fit: all of that kind. */
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET, many,
-			      sizeof(many)), CTRL_OK);
+	taken(CTRL_MAC, CTRL_MAC_TABLE_SET, many, sizeof(many));
 	assert_true(passes("\x52\0\0\0\0\x99", -1));
 	assert_false(passes(multi, -1));
 
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_TABLE_SET,
-			      "\0\0\0\0\0\0\0\0", 8), CTRL_OK);
-	assert_int_equal(ctrl(CTRL_MAC, CTRL_MAC_ADDR_SET, other, 6), CTRL_OK);
+	taken(CTRL_MAC, CTRL_MAC_TABLE_SET, "\0\0\0\0\0\0\0\0", 8);
+	taken(CTRL_MAC, CTRL_MAC_ADDR_SET, other, 6);
 	assert_true(passes(other, -1));
 	assert_false(passes(own, -1));
 }
 
 static void vlans_are_filtered(void **state)
 {
-	static const char dst[] = "\x52\0\0\0\0\1";
+	static const char dst[] = "\x52\x54\0\1\2\3";
 	static const uint16_t vids[] = { 0, 1, 63, 64, 4095 };
 
 	rig_start(CTRL_ALL);
+	assert_true(passes(dst, 5));		/* promiscuous: all of them */
+	mode(CTRL_RX_PROMISC, 0);
 	assert_true(passes(dst, -1));
 	for (size_t i = 0; i < ARRAY_SIZE(vids); i++) {
 		le16 vid = le16_of(vids[i]);
 
 		assert_false(passes(dst, vids[i]));
-		assert_int_equal(ctrl(CTRL_VLAN, CTRL_VLAN_ADD, &vid, 2),
-				 CTRL_OK);
+		taken(CTRL_VLAN, CTRL_VLAN_ADD, &vid, 2);
 		assert_true(passes(dst, vids[i]));
-		assert_int_equal(ctrl(CTRL_VLAN, CTRL_VLAN_DEL, &vid, 2),
-				 CTRL_OK);
+		taken(CTRL_VLAN, CTRL_VLAN_DEL, &vid, 2);
 		assert_false(passes(dst, vids[i]));
 	}
-	assert_int_equal(ctrl(CTRL_VLAN, CTRL_VLAN_ADD, "\0\x10", 2), CTRL_ERR);
-	assert_int_equal(ctrl(CTRL_VLAN, CTRL_VLAN_ADD, "\xff\xff", 2),
-			 CTRL_ERR);
+	refused(CTRL_VLAN, CTRL_VLAN_ADD, "\0\x10", 2);
+	refused(CTRL_VLAN, CTRL_VLAN_ADD, "\xff\xff", 2);
+	/* Without receive modes, tags are all that is filtered. */
+	rig_start(V1 | F(CTRL_VQ) | F(CTRL_VLAN));
+	assert_true(passes("\x52\0\0\0\0\1", -1));
+	assert_false(passes(dst, 5));
 }
 
 /* ---- hashes and steering ---- */
@@ -290,8 +297,7 @@ static void hashes_as_published(void **state)
 		struct frame *frame;
 		unsigned int queue;
 
-		assert_int_equal(ctrl(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len),
-				 CTRL_OK);
+		taken(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len);
 		frame = rig_frame(bytes, make_ip4(bytes, rows[i].proto));
 		queue = rig.net.port.ops->rx_queue(&rig.net.port, frame, 0);
 		assert_int_equal(queue, rows[i].report ?
@@ -336,19 +342,88 @@ static void rss_within_bounds(void **state)
 	}
 	/* A table of 256, of 65536; an entry beyond the pairs; too short. */
 	len = rss_data(data, 0, 256, 0, 1, 40);
-	assert_int_equal(ctrl(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len),
-			 CTRL_ERR);
+	refused(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len);
 	le16_store(data + 4, 0xffff);
-	assert_int_equal(ctrl(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len),
-			 CTRL_ERR);
+	refused(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len);
 	len = rss_data(data, 0, 4, 0, 1, 40);
 	le16_store(data + 8, RIG_PAIRS);
-	assert_int_equal(ctrl(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len),
-			 CTRL_ERR);
+	refused(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, len);
 	len = rss_data(data, 0, 4, 0, 1, 40);
 	for (uint32_t n = 0; n < len; n++)
-		assert_int_equal(ctrl(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, n),
-				 CTRL_ERR);
+		refused(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data, n);
+}
+
+/* The same flow, from the other end. */
+static void turn_round(uint8_t *bytes)
+{
+	static const unsigned int swap[][2] = {	/* where, how many bytes */
+		{ 0, 6 }, { 26, 4 }, { 34, 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(swap); i++) {
+		uint8_t *a = bytes + swap[i][0], half[6];
+		unsigned int n = swap[i][1];
+
+		memcpy(half, a, n);
+		memmove(a, a + n, n);
+		memcpy(a + n, half, n);
+	}
+}
+
+static void send_on(unsigned int pair, const uint8_t *bytes, uint32_t len)
+{
+	struct buf buf = { BUFS + 16384, 12 + len };
+	uint8_t *at = guest_at(&rig.guest, buf.gpa);
+
+	memset(at, 0, 12);
+	memcpy(at + 12, bytes, len);
+	driver_add(&rig.drv[2 * pair + 1], &buf, 1, 0, false);
+	rig_round(1000);
+}
+
+static unsigned int queue_for(const uint8_t *bytes, uint32_t len,
+			      unsigned int sender)
+{
+	return rig.net.port.ops->rx_queue(&rig.net.port, rig_frame(bytes, len),
+					  sender);
+}
+
+/* 5.1.6.5.5: to the pair that the driver sent the flow on last. */
+static void answers_come_where_was_sent(void **state)
+{
+	static const uint8_t protos[] = { 6, 17, 1 };
+	le16 n = le16_of(2);
+	uint8_t bytes[60], answer[60];
+
+	rig_start(V1 | F(CTRL_VQ) | F(MQ));
+	taken(CTRL_MQ, CTRL_MQ_PAIRS_SET, &n, 2);
+	for (size_t i = 0; i < ARRAY_SIZE(protos); i++) {
+		for (uint8_t port = 0; port < 20; port++) {
+			make_ip4(bytes, protos[i]);
+			bytes[29] = (uint8_t)(i + 1);
+			bytes[35] = protos[i] == 1 ? 0 : port;
+			memcpy(answer, bytes, sizeof(bytes));
+			turn_round(answer);
+			if (protos[i] != 1) {
+				/* Not sent yet: as the other end sends. */
+				assert_int_equal(queue_for(answer, 60, 4), 0);
+				assert_int_equal(queue_for(answer, 60, 5), 1);
+			}
+			send_on(1, bytes, 60);
+			assert_int_equal(queue_for(answer, 60, 0), 1);
+			send_on(0, bytes, 60);
+			assert_int_equal(queue_for(answer, 60, 1), 0);
+		}
+	}
+	/* Neither IP nor whole: by the sender, and nothing is read beyond. */
+	for (uint32_t len = 14; len < 60; len++) {
+		send_on(1, bytes, len);
+		assert_in_range(queue_for(answer, len, 0), 0, 1);
+	}
+	send_on(1, answer, 60);
+	n = le16_of(1);
+	taken(CTRL_MQ, CTRL_MQ_PAIRS_SET, &n, 2);
+	assert_int_equal(queue_for(bytes, 60, 1), 0);
 }
 
 /* ---- offloads, features ---- */
@@ -359,17 +434,14 @@ static void offloads_switched_off_and_on(void **state)
 
 	rig_start(CTRL_ALL);
 	assert_int_equal(rig.net.port.caps.gso, FRAME_GSO_TCP4);
-	assert_int_equal(ctrl(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8),
-			 CTRL_OK);
+	taken(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8);
 	assert_false(rig.net.port.caps.csum);
 	assert_int_equal(rig.net.port.caps.gso, 0);
 	/* Only what has been negotiated. */
 	bits = le64_of(F(GUEST_CSUM) | F(GUEST_TSO6));
-	assert_int_equal(ctrl(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8),
-			 CTRL_ERR);
+	refused(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8);
 	bits = le64_of(F(GUEST_CSUM) | F(GUEST_TSO4));
-	assert_int_equal(ctrl(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8),
-			 CTRL_OK);
+	taken(CTRL_OFFLOADS, CTRL_OFFLOADS_SET, &bits, 8);
 	assert_true(rig.net.port.caps.csum);
 	assert_int_equal(rig.net.port.caps.gso, FRAME_GSO_TCP4);
 }
@@ -387,6 +459,9 @@ static void features_need_each_other(void **state)
 		{ F(HOST_USO) | F(CSUM), 0 },
 		{ F(CTRL_RX), -EINVAL },
 		{ F(RSS), -EINVAL },
+		{ F(MQ), -EINVAL },
+		{ F(MQ) | F(CTRL_VQ), 0 },
+		{ F(GUEST_ANNOUNCE), -EINVAL },
 		{ F(GUEST_UFO), -EINVAL },	/* not offered */
 		{ BIT64(VIRTIO_F_ACCESS_PLATFORM), -EINVAL },
 	};
@@ -399,6 +474,18 @@ static void features_need_each_other(void **state)
 		assert_int_equal(rig.net.features,
 				 rows[i].ret ? 0 : rows[i].features);
 	}
+}
+
+/* 5.1.4.1: no longer frame than the driver was told. */
+static void frames_as_long_as_the_mtu(void **state)
+{
+	rig_start(V1 | F(MTU));
+	assert_int_equal(rig.net.port.caps.max_len, 9000 + 14);
+	rig_start(V1);
+	assert_int_equal(rig.net.port.caps.max_len, FRAME_LEN_MAX);
+	rig_start(V1 | F(MTU));
+	virtio_net_reset(&rig.net);
+	assert_int_equal(rig.net.port.caps.max_len, FRAME_LEN_MAX);
 }
 
 static void configuration_and_link(void **state)
@@ -420,8 +507,7 @@ static void configuration_and_link(void **state)
 	virtio_net_config(&rig.net, &config);
 	assert_int_equal(le16_get(config.status), VIRTIO_NET_S_LINK_UP |
 			 VIRTIO_NET_S_ANNOUNCE);
-	assert_int_equal(ctrl(CTRL_ANNOUNCE, CTRL_ANNOUNCE_ACK, "", 0),
-			 CTRL_OK);
+	taken(CTRL_ANNOUNCE, CTRL_ANNOUNCE_ACK, "", 0);
 	virtio_net_config(&rig.net, &config);
 	assert_int_equal(le16_get(config.status), VIRTIO_NET_S_LINK_UP);
 }
@@ -446,7 +532,7 @@ static void calls_are_put_off(void **state)
 	/* Three packets, or 50 us after the first. */
 	coal[0] = 3;
 	coal[4] = 50;
-	assert_int_equal(ctrl(CTRL_COAL, CTRL_COAL_RX_SET, coal, 8), CTRL_OK);
+	taken(CTRL_COAL, CTRL_COAL_RX_SET, coal, 8);
 	receive_one();
 	receive_one();
 	assert_int_equal(rig.n_calls[RX0], 1);
@@ -459,11 +545,19 @@ static void calls_are_put_off(void **state)
 	assert_int_equal(rig.n_calls[RX0], 3);
 	rig_round(100000);
 	assert_int_equal(rig.n_calls[RX0], 3);
+	/* By time alone, however many. */
+	coal[0] = 0;
+	taken(CTRL_COAL, CTRL_COAL_RX_SET, coal, 8);
+	for (unsigned int i = 0; i < 100; i++)
+		receive_one();
+	assert_int_equal(rig.n_calls[RX0], 3);
+	rig_round(50000);
+	assert_int_equal(rig.n_calls[RX0], 4);
 	/* One that waits dies with its queue. */
 	receive_one();
 	virtio_net_reset(&rig.net);
 	rig_round(100000);
-	assert_int_equal(rig.n_calls[RX0], 3);
+	assert_int_equal(rig.n_calls[RX0], 4);
 }
 
 static void no_calls_that_nobody_wants(void **state)
@@ -489,8 +583,10 @@ int main(void)
 		T(vlans_are_filtered),
 		T(hashes_as_published),
 		T(rss_within_bounds),
+		T(answers_come_where_was_sent),
 		T(offloads_switched_off_and_on),
 		T(features_need_each_other),
+		T(frames_as_long_as_the_mtu),
 		T(configuration_and_link),
 		T(calls_are_put_off),
 		T(no_calls_that_nobody_wants),

@@ -301,6 +301,9 @@ static void goes_on_where_it_was(void **state)
 			one_used();
 			driver_add(&drv, &buf, 1, 0, false);
 			at = vring_state(&ring);
+			/* A split ring knows better than who tells. */
+			if (!packed)
+				at.avail = (uint16_t)(at.avail + 7 * i);
 			vring_stop(&ring);
 			assert_false(vring_ready(&ring));
 			assert_int_equal(fetch(1), 0);

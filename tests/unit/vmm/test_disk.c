@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/byteorder.h"
@@ -71,6 +73,13 @@ static uint32_t config(unsigned int off, unsigned int len)
 	struct pci_function *fn = host.root.fn[DEVFN];
 
 	return fn->ops->config_read(fn, off, len);
+}
+
+static void config_out(unsigned int off, unsigned int len, uint32_t val)
+{
+	struct pci_function *fn = host.root.fn[DEVFN];
+
+	fn->ops->config_write(fn, off, len, val);
 }
 
 static int setup(void **state)
@@ -139,7 +148,7 @@ static uint8_t *at(uint64_t gpa)
 	return vm_memory_at(&mem, gpa, 1);
 }
 
-static void start_modern(void)
+static void negotiate(void)
 {
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3);
@@ -149,13 +158,24 @@ static void start_modern(void)
 	out(VIRTIO_PCI_COMMON_GF, 4, features0);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, 3 | 8);
 	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), 3 | 8);
+}
+
+static void set_up_queue(void)
+{
 	queue_size = 8;
 	used_gpa = USED;
 	out(VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
 	out(VIRTIO_PCI_COMMON_Q_SIZE, 2, queue_size);
 	out(VIRTIO_PCI_COMMON_Q_DESCLO, 4, DESC);
 	out(VIRTIO_PCI_COMMON_Q_AVAILLO, 4, AVAIL);
+	/* On a bus of 32 bits that is two writes. */
 	out(VIRTIO_PCI_COMMON_Q_USEDLO, 8, USED);
+}
+
+static void start_modern(void)
+{
+	negotiate();
+	set_up_queue();
 	out(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
 }
@@ -201,13 +221,15 @@ static void descriptor(unsigned int i, uint64_t gpa, uint32_t len,
 }
 
 /* With event indexes: has the device asked for this one?  It may still be about
- * to, when it has just answered the last. */
+ * to, when it has just answered the last; or have served this one by itself. */
 static bool wants_kick(uint16_t idx)
 {
 	for (int left = WAIT_US; left > 0; left -= POLL_US) {
 		if (!features0 || le16_load(at(used_gpa + 4 +
 					       8 * queue_size)) == idx)
 			return true;
+		if (le16_load(at(used_gpa + 2)) == (uint16_t)(idx + 1))
+			return false;
 		usleep(POLL_US);
 	}
 	return false;
@@ -460,9 +482,103 @@ static void test_selectors(void **state)
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_MSIX, 2), 1);
 	out(VIRTIO_PCI_COMMON_Q_MSIX, 2, 2);
 	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
-	/* Sizes that are larger than offered are not taken. */
-	out(VIRTIO_PCI_COMMON_Q_SIZE, 2, 0xffff);
-	assert_int_equal(in(VIRTIO_PCI_COMMON_Q_SIZE, 2), LEGACY_QUEUE);
+}
+
+/* T9: no power of two, or more than there is. */
+static void test_sizes_that_cannot_be(void **state)
+{
+	static const uint16_t sizes[] = { 0, 3, 255, 512, 0x8000, 0xffff };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++) {
+		start_modern();
+		assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING | 8);
+		out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		negotiate();
+		set_up_queue();
+		out(VIRTIO_PCI_COMMON_Q_SIZE, 2, sizes[i]);
+		out(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+		out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
+		assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1),
+				 RUNNING | 8 | NEEDS_RESET);
+	}
+}
+
+/* Open the window in config space on something; where its data are. */
+static unsigned int window(unsigned int bar, uint32_t off, uint32_t len)
+{
+	unsigned int cap = config(PCI_CAPABILITY_LIST, 1);
+
+	while (config(cap, 1) != PCI_CAP_ID_VNDR ||
+	       config(cap + VIRTIO_PCI_CAP_CFG_TYPE, 1) !=
+	       VIRTIO_PCI_CAP_PCI_CFG) {
+		cap = config(cap + PCI_CAP_LIST_NEXT, 1);
+		assert_int_not_equal(cap, 0);
+	}
+	config_out(cap + VIRTIO_PCI_CAP_BAR, 1, bar);
+	config_out(cap + VIRTIO_PCI_CAP_OFFSET, 4, off);
+	config_out(cap + VIRTIO_PCI_CAP_LENGTH, 4, len);
+	return cap + sizeof(struct virtio_pci_cap);
+}
+
+/* 4.1.4.9: firmware reaches the registers without BARs. */
+static void test_window(void **state)
+{
+	static const uint32_t bad[][3] = {
+		{ 0, 0, 4 }, { 1, 0, 4 }, { 5, 0, 4 }, { 255, 0, 4 },
+		{ 4, 0x4000, 4 }, { 4, ~0u, 1 }, { 4, ~3u, 4 }, { 4, 2, 4 },
+		{ 4, 0, 0 }, { 4, 0, 3 }, { 4, 0, 8 }, { 4, 0, ~0u },
+	};
+	unsigned int data;
+
+	config_out(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	data = window(4, 0x2000, 4);
+	assert_int_equal(config(data, 4), IMAGE_SIZE / BLOCK_SECTOR);
+	data = window(4, VIRTIO_PCI_COMMON_STATUS, 1);
+	config_out(data, 1, 3);
+	assert_int_equal(config(data, 1), 3);
+	for (unsigned int i = 0; i < ARRAY_SIZE(bad); i++) {
+		data = window(bad[i][0], bad[i][1], bad[i][2]);
+		config_out(data, 4, 0);
+		assert_int_equal(config(data, 4), 0);
+	}
+	data = window(4, VIRTIO_PCI_COMMON_STATUS, 1);
+	assert_int_equal(config(data, 1), 3);
+}
+
+/* By the address 0, as drivers do that unload. */
+static void test_legacy_gives_a_queue_up(void **state)
+{
+	start_legacy();
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, 0);
+	assert_int_equal(legacy_in(VIRTIO_PCI_QUEUE_PFN, 4), 0);
+	submit(VIRTIO_BLK_T_FLUSH, 0, 0, false);
+	usleep(20000);		/* for the thread to do what it must not */
+	assert_int_equal(*at(STATUS), 0xee);
+	memset(at(avail_gpa()), 0, 4);
+	memset(at(used_gpa), 0, 4);
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, DESC >> 12);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+	/* One that is in use does not move. */
+	legacy_out(VIRTIO_PCI_QUEUE_PFN, 4, 1);
+	assert_int_equal(legacy_in(VIRTIO_PCI_QUEUE_PFN, 4), DESC >> 12);
+}
+
+/* What the driver of one interface has settled, the other does not change. */
+static void test_interfaces_do_not_mix(void **state)
+{
+	start_legacy();
+	out(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+	out(VIRTIO_PCI_COMMON_GF, 4, VERSION_1);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_GF, 4), 0);
+	out(VIRTIO_PCI_COMMON_STATUS, 1, RUNNING | 8);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING);
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+
+	start_modern();
+	legacy_out(VIRTIO_PCI_GUEST_FEATURES, 4, ~0u);
+	legacy_out(VIRTIO_PCI_STATUS, 1, 128);
+	assert_int_equal(in(VIRTIO_PCI_COMMON_STATUS, 1), RUNNING | 8);
 }
 
 /* Pieces of no bytes, also where the status should be; no room for it. */
@@ -520,6 +636,69 @@ static void test_no_memory_there(void **state)
 	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
 }
 
+/* T13: another vCPU changes the request while it is served. */
+static void *flip(void *stop)
+{
+	for (uint32_t i = 0; !__atomic_load_n((bool *)stop, __ATOMIC_RELAXED);
+	     i++) {
+		__atomic_store_n((uint64_t *)at(HEADER + 8), i & 1 ? ~0ull : 0,
+				 __ATOMIC_RELAXED);
+		__atomic_store_n((uint32_t *)at(DESC + 24), i * 2654435761u,
+				 __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void test_double_fetch(void **state)
+{
+	pthread_t thread;
+	bool stop = false;
+	struct stat st;
+
+	start_modern();
+	assert_int_equal(pthread_create(&thread, NULL, flip, &stop), 0);
+	for (unsigned int i = 0; i < 500; i++) {
+		int status = request(VIRTIO_BLK_T_OUT, 0, 512, false);
+
+		/* 0xee: what it has become was no request. */
+		assert_true(status == VIRTIO_BLK_S_OK || status == 0xee ||
+			    status == VIRTIO_BLK_S_IOERR);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	assert_int_equal(stat(image_path, &st), 0);
+	assert_int_equal(st.st_size, IMAGE_SIZE);
+	assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, true), 0);
+}
+
+/* T15: after a reset, or without bus mastering, no byte is written, whatever
+ * was under way. */
+static void test_stopped_in_flight(void **state)
+{
+	for (unsigned int i = 0; i < 200; i++) {
+		memset(at(AVAIL), 0, 4);
+		memset(at(USED), 0, 4);
+		start_modern();
+		submit(VIRTIO_BLK_T_IN, 0, 4096, true);
+		if (i % 2)
+			out(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		else
+			config_out(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+		memset(at(DATA), 0xa5, 4096);
+		*at(STATUS) = 0xee;
+		usleep(200);
+		for (unsigned int b = 0; b < 4096; b++)
+			assert_int_equal(*at(DATA + b), 0xa5);
+		assert_int_equal(*at(STATUS), 0xee);
+		config_out(PCI_COMMAND, 2,
+			   PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	}
+	memset(at(AVAIL), 0, 4);
+	memset(at(USED), 0, 4);
+	start_modern();
+	assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, false), 0);
+}
+
 /* Any register, any width, any value; then it works all the same. */
 static void test_hostile_accesses(void **state)
 {
@@ -556,8 +735,14 @@ int main(void)
 		T(test_interrupt),
 		T(test_features),
 		T(test_selectors),
+		T(test_sizes_that_cannot_be),
+		T(test_window),
+		T(test_legacy_gives_a_queue_up),
+		T(test_interfaces_do_not_mix),
 		T(test_empty_pieces),
 		T(test_no_memory_there),
+		T(test_double_fetch),
+		T(test_stopped_in_flight),
 		T(test_hostile_accesses),
 	};
 

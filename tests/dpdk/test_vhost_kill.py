@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of testpmd with two virtio-user NICs, and of the server behind them,
+in mid-traffic.
+
+    testpmd (flowgen) -- vhost-user -- server -- vhost-user -- testpmd
+"""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+BACKPLANE = os.environ.get('BACKPLANE', str(TREE / 'build' / 'backplane'))
+DRIVER = '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so'
+N_KILLS = 5
+N_FRAMES = 5000         # received by each NIC, between two kills
+SECONDS = 60
+MACS = '02:00:00:00:00:0a', '02:00:00:00:00:0b'
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which('dpdk-testpmd') or not os.path.exists(DRIVER),
+    reason='dpdk or librte-net-virtio23 is missing')
+
+
+class Process:
+    def __init__(self, log, *command):
+        self.log_path = log
+        with open(log, 'wb') as out:
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE,
+                                            stdout=out, stderr=out)
+
+    def log(self):
+        return self.log_path.read_text(errors='replace')
+
+    def wait_for(self, condition):
+        end = time.monotonic() + SECONDS
+        while not condition():
+            assert self.process.poll() is None, self.log()
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Server(Process):
+    def __init__(self, directory, option):
+        self.api = str(directory / 'api')
+        super().__init__(
+            directory / 'serve.log', BACKPLANE, 'serve', '--api', self.api,
+            '--port', f'vhost-user:{directory}/a{option}',
+            '--port', f'vhost-user:{directory}/b{option}')
+        self.wait_for(lambda: 'serving' in self.log())
+
+    def received(self):
+        """Frames that each port has given to its NIC"""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(self.api)
+            sock.sendall(b'GET /v1/ports HTTP/1.0\r\nHost: x\r\n\r\n')
+            body = sock.makefile('rb').read().split(b'\r\n\r\n', 1)[1]
+        return [port['counters']['rx_frames']
+                for port in json.loads(body)['ports']]
+
+    def wait_for_traffic(self, other):
+        """Both ways; `other` has to live meanwhile"""
+        before = self.received()
+
+        def enough():
+            assert other.process.poll() is None, other.log()
+            return all(now - then > N_FRAMES
+                       for then, now in zip(before, self.received()))
+
+        self.wait_for(enough)
+
+    def holds(self):
+        """Descriptors, and mappings of clients' memory"""
+        pid = self.process.pid
+        with open(f'/proc/{pid}/maps', encoding='ascii') as maps:
+            return len(os.listdir(f'/proc/{pid}/fd')), sum(
+                'memfd:' in line for line in maps)
+
+    def holds_when_quiet(self):
+        """The same, once connections of the API are gone"""
+        time.sleep(0.2)
+        return self.holds()
+
+
+class Pmd(Process):
+    def __init__(self, directory, options):
+        vdevs = [f'--vdev=net_virtio_user{i},path={directory}/{name},'
+                 f'mac={mac},queue_size=256,{options}'
+                 for i, (name, mac) in enumerate(zip('ab', MACS))]
+        super().__init__(
+            directory / 'testpmd.log', 'nice', 'dpdk-testpmd',
+            '--lcores=0@(0-1),1@(0-1)', '--no-huge', '--no-shconf', '-m',
+            '128', '--no-pci', '--no-telemetry', *vdevs, '--',
+            '--total-num-mbufs=8192', '--nb-cores=1', '--forward-mode=flowgen',
+            f'--eth-peer=0,{MACS[0]}', f'--eth-peer=1,{MACS[1]}')
+
+
+@pytest.mark.parametrize('packed', [0, 1], ids=['split', 'packed'])
+def test_front_end_killed(tmp_path, packed):
+    server = Server(tmp_path, '')
+    try:
+        idle = server.holds()
+        for _ in range(N_KILLS):
+            pmd = Pmd(tmp_path, f'packed_vq={packed}')
+            try:
+                server.wait_for_traffic(pmd)
+            finally:
+                pmd.kill()
+            server.wait_for(lambda: server.holds() == idle)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize('packed', [0, 1], ids=['split', 'packed'])
+def test_server_killed(tmp_path, packed):
+    """The NICs listen, and go on with the next server that connects"""
+    server = None
+    pmd = Pmd(tmp_path, f'packed_vq={packed},server=1')
+    try:
+        busy = None
+        for _ in range(N_KILLS):
+            # DPDK replaces no socket; it makes them before it waits.
+            pmd.wait_for(lambda: (tmp_path / 'a').exists())
+            server = Server(tmp_path, ',client')
+            server.wait_for_traffic(pmd)
+            holds = server.holds_when_quiet()
+            busy = busy or holds
+            assert holds == busy
+            server.kill()
+    finally:
+        pmd.kill()
+        if server:
+            server.kill()

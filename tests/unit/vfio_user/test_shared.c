@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Registers in shared memory: client and server together.  Nothing may come out
+ * other than by messages; and how many of those there are.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "loop/worker.h"
+#include "toy.h"
+#include "vfio_user/client_internal.h"
+#include "vfio_user/server.h"
+
+static struct {
+	char dir[32], path[64];
+	struct worker *worker;
+	struct toy toy;
+	struct vfu_server *server;
+	struct vfu_client *client;
+	int irq, unmask;
+} t;
+
+static void set_irq(int *fd, uint32_t action)
+{
+	*fd = eventfd(0, EFD_NONBLOCK);
+	assert_int_equal(vfu_client_set_irqs(t.client, VFIO_PCI_INTX_IRQ_INDEX,
+					     VFIO_IRQ_SET_DATA_EVENTFD | action,
+					     0, 1, fd), 0);
+}
+
+static void config(unsigned int off, uint16_t val)
+{
+	assert_int_equal(vfu_client_write(t.client,
+					  VFIO_PCI_CONFIG_REGION_INDEX, off,
+					  &val, 2, false), 0);
+}
+
+static void connect_client(void)
+{
+	for (int i = 0; vfu_client_connect(t.path, &t.client); i++) {
+		assert_true(i < 1000);
+		usleep(1000);
+	}
+	config(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+static int setup(void **state)
+{
+	struct vfu_server_config server = { .dev = &t.toy.pci };
+
+	memset(&t, 0, sizeof(t));
+	t.irq = t.unmask = -1;
+	strcpy(t.dir, "/tmp/vfu-XXXXXX");
+	if (!mkdtemp(t.dir))
+		return -1;
+	snprintf(t.path, sizeof(t.path), "%s/s", t.dir);
+	t.worker = worker_create("test", 20000);
+	server.worker = t.worker;
+	server.path = t.path;
+	if (toy_init(&t.toy) || vfu_server_create(&server, &t.server) ||
+	    worker_start(t.worker))
+		return -1;
+	connect_client();
+	set_irq(&t.unmask, VFIO_IRQ_SET_ACTION_UNMASK);
+	set_irq(&t.irq, VFIO_IRQ_SET_ACTION_TRIGGER);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	vfu_client_close(t.client);
+	worker_stop(t.worker);
+	vfu_server_destroy(t.server);
+	pci_dev_fini(&t.toy.pci);
+	worker_destroy(t.worker);
+	fd_close(&t.irq);
+	fd_close(&t.unmask);
+	rmdir(t.dir);
+	return 0;
+}
+
+static uint32_t rd(uint64_t off)
+{
+	uint32_t val = 0;
+
+	assert_int_equal(vfu_client_read(t.client, 0, off, &val, 4), 0);
+	return val;
+}
+
+/* Posted, as a VMM does. */
+static void wr(uint64_t off, uint32_t val)
+{
+	assert_int_equal(vfu_client_write(t.client, 0, off, &val, 4, true), 0);
+}
+
+/* The server is through with everything. */
+static void settle(void)
+{
+	(void)rd(0x10);
+}
+
+static uint64_t messages(void)
+{
+	return counter_read(&vfu_server_stats(t.server)->messages);
+}
+
+static bool signalled(int fd, int timeout_ms)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	uint64_t n;
+
+	return poll(&p, 1, timeout_ms) == 1 && read(fd, &n, sizeof(n)) > 0;
+}
+
+/* As KVM does at the end of an interrupt. */
+static void unmask(void)
+{
+	assert_int_equal(eventfd_write(t.unmask, 1), 0);
+}
+
+static void costs_no_message(void **state)
+{
+	uint64_t before;
+
+	settle();
+	before = messages();
+	assert_int_equal(rd(TOY_INFO), TOY_INFO_VALUE);
+	wr(TOY_MASK_SET, 0xf);
+	wr(TOY_MASK_CLEAR, 0xc);
+	assert_int_equal(rd(TOY_CAUSE), 0);
+	assert_int_equal(messages(), before);
+	/* The server sees what was done. */
+	wr(TOY_RAISE, 4);
+	settle();
+	assert_false(signalled(t.irq, 0));
+	wr(TOY_RAISE, 2);
+	assert_true(signalled(t.irq, 1000));
+	assert_int_equal(rd(TOY_CAUSE), 6);
+	assert_int_equal(rd(TOY_CAUSE), 0);
+}
+
+static void a_read_is_behind_posted_writes(void **state)
+{
+	for (uint32_t i = 1; i < 5000; i++) {
+		wr(TOY_RAISE, i);
+		assert_int_equal(rd(TOY_CAUSE), i);
+	}
+}
+
+static void writes_are_in_order(void **state)
+{
+	settle();
+	for (uint32_t i = 0; i < 1000; i++) {
+		/* If the second were first, there would be an interrupt. */
+		wr(TOY_MASK_CLEAR, 1);
+		wr(TOY_RAISE, 1);
+		wr(TOY_MASK_CLEAR, 1);
+		assert_int_equal(rd(TOY_CAUSE), 1);
+		wr(TOY_MASK_SET, 1);
+	}
+	settle();
+	assert_false(signalled(t.irq, 0));
+}
+
+static void only_bits_that_are_there_are_set(void **state)
+{
+	settle();
+	wr(TOY_MASK_SET, ~0u);
+	assert_int_equal(pci_shared_load(&t.toy.words[1]), TOY_MASKABLE);
+}
+
+static void setting_what_is_due_interrupts(void **state)
+{
+	wr(TOY_RAISE, 1);
+	settle();
+	assert_false(signalled(t.irq, 0));
+	wr(TOY_MASK_SET, 1);
+	assert_true(signalled(t.irq, 1000));
+}
+
+/* Again and again, each cause and its mask being set at the same time. */
+static void *set_masks(void *arg)
+{
+	uint32_t bit = 1;
+
+	while (!__atomic_load_n((bool *)arg, __ATOMIC_ACQUIRE)) {
+		if (vfu_client_write(t.client, 0, TOY_MASK_CLEAR, &bit, 4,
+				     true) ||
+		    vfu_client_write(t.client, 0, TOY_MASK_SET, &bit, 4, true))
+			break;
+	}
+	return NULL;
+}
+
+static void raise_one(void *arg)
+{
+	pci_bar_write(&t.toy.pci, 0, TOY_RAISE, 4, 1);
+}
+
+static void no_interrupt_is_lost(void **state)
+{
+	pthread_t thread;
+	bool stop = false;
+
+	assert_int_equal(pthread_create(&thread, NULL, set_masks, &stop), 0);
+	for (int i = 0; i < 2000; i++) {
+		worker_call(t.worker, raise_one, NULL);
+		assert_true(signalled(t.irq, 5000));
+		while (!rd(TOY_CAUSE))
+			;
+		unmask();
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
+static void the_pin_falls_unseen(void **state)
+{
+	wr(TOY_MASK_SET, 3);
+	wr(TOY_RAISE, 1);
+	assert_true(signalled(t.irq, 1000));
+	assert_int_equal(rd(TOY_CAUSE), 1);
+	/* Not again at the end of the interrupt, but for the next cause. */
+	unmask();
+	settle();
+	assert_false(signalled(t.irq, 20));
+	assert_false(t.toy.pci.intx_level);
+	wr(TOY_RAISE, 2);
+	assert_true(signalled(t.irq, 1000));
+	/* Unread, it is still there at the end of that one. */
+	unmask();
+	assert_true(signalled(t.irq, 1000));
+}
+
+static void each_edge_is_a_message_signalled_interrupt(void **state)
+{
+	int msi = eventfd(0, EFD_NONBLOCK);
+
+	assert_int_equal(vfu_client_set_irqs(t.client, VFIO_PCI_MSI_IRQ_INDEX,
+					     VFIO_IRQ_SET_DATA_EVENTFD |
+					     VFIO_IRQ_SET_ACTION_TRIGGER, 0,
+					     1, &msi), 0);
+	config(TOY_MSI_CAP + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
+	wr(TOY_MASK_SET, 1);
+	for (int i = 0; i < 1000; i++) {
+		wr(TOY_RAISE, 1);
+		assert_true(signalled(msi, 1000));
+		assert_int_equal(rd(TOY_CAUSE), 1);
+	}
+	close(msi);
+}
+
+static void nothing_without_decoding(void **state)
+{
+	wr(TOY_MASK_SET, 1);
+	settle();
+	config(PCI_COMMAND, 0);
+	assert_int_equal(rd(TOY_INFO), 0xffffffff);
+	assert_int_equal(rd(TOY_CAUSE), 0xffffffff);
+	wr(TOY_MASK_CLEAR, 1);
+	config(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	assert_int_equal(rd(TOY_INFO), TOY_INFO_VALUE);
+	assert_int_equal(pci_shared_load(&t.toy.words[1]), 1);
+}
+
+static void other_widths_are_messages(void **state)
+{
+	uint64_t before, val = 0;
+
+	settle();
+	before = messages();
+	assert_int_equal(vfu_client_read(t.client, 0, TOY_INFO, &val, 2), 0);
+	assert_int_equal(vfu_client_read(t.client, 0, TOY_INFO, &val, 8), 0);
+	assert_int_equal(messages(), before + 2);
+}
+
+static void a_reset_reaches_the_page(void **state)
+{
+	wr(TOY_MASK_SET, 1);
+	wr(TOY_RAISE, 1);
+	assert_int_equal(vfu_client_reset(t.client), 0);
+	config(PCI_COMMAND, PCI_COMMAND_MEMORY);
+	assert_int_equal(rd(TOY_CAUSE), 0);
+	assert_int_equal(pci_shared_load(&t.toy.words[1]), 0);
+}
+
+/* Whoever keeps a page reaches nothing by it. */
+static void a_page_is_one_connection_s(void **state)
+{
+	struct pci_shared_page *old = t.client->shared;
+
+	assert_non_null(old);
+	t.client->shared = NULL;	/* we keep it */
+	vfu_client_close(t.client);
+	connect_client();
+	assert_true(__atomic_load_n(&old->closed, __ATOMIC_SEQ_CST));
+	wr(TOY_MASK_SET, 2);
+	old->word[0] = old->word[1] = ~0u;
+	settle();
+	assert_int_equal(rd(TOY_CAUSE), 0);
+	assert_int_equal(pci_shared_load(&t.toy.words[1]), 2);
+}
+
+/* The same words, in a page or not, for one that comes back. */
+static void a_session_keeps_the_words(void **state)
+{
+	struct vfu_session session = { "" };
+	bool first = true;
+
+	vfu_client_close(t.client);
+	for (int i = 0; i < 1000; i++) {
+		if (vfu_client_connect_session(t.path, &session, &t.client)) {
+			usleep(1000);
+			continue;
+		}
+		if (!first)
+			break;
+		first = false;
+		config(PCI_COMMAND, PCI_COMMAND_MEMORY);
+		wr(TOY_MASK_SET, 0xf0);
+		wr(TOY_RAISE, 0x0f);
+		settle();
+		vfu_client_close(t.client);
+	}
+	assert_false(first);
+	assert_int_equal(pci_shared_load(&t.toy.words[1]), 0xf0);
+	assert_int_equal(rd(TOY_CAUSE), 0x0f);
+}
+
+static void a_server_that_goes_is_noticed(void **state)
+{
+	uint32_t val;
+
+	settle();
+	worker_stop(t.worker);
+	vfu_server_destroy(t.server);
+	t.server = NULL;
+	assert_int_equal(vfu_client_read(t.client, 0, TOY_INFO, &val, 4),
+			 -ENOTCONN);
+	assert_int_equal(vfu_client_write(t.client, 0, TOY_MASK_SET, &val, 4,
+					  true), -ENOTCONN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(costs_no_message),
+		T(a_read_is_behind_posted_writes),
+		T(writes_are_in_order),
+		T(only_bits_that_are_there_are_set),
+		T(setting_what_is_due_interrupts),
+		T(no_interrupt_is_lost),
+		T(the_pin_falls_unseen),
+		T(each_edge_is_a_message_signalled_interrupt),
+		T(nothing_without_decoding),
+		T(other_widths_are_messages),
+		T(a_reset_reaches_the_page),
+		T(a_page_is_one_connection_s),
+		T(a_session_keeps_the_words),
+		T(a_server_that_goes_is_noticed),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
