@@ -77,4 +77,8 @@ static inline bool is_power_of_two(uint64_t v)
  */
 void fd_close(int *fd);
 
+/** fd_raise_limit() - as many descriptors as the system lets us have: a NIC
+ * takes a dozen, and the usual limit of 1024 is for programs that select() */
+void fd_raise_limit(void);
+
 #endif

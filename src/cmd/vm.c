@@ -381,6 +381,7 @@ int cmd_vm(int argc, char **argv)
 		return status;
 	set_signals();
 	sched_be_patient();
+	fd_raise_limit();
 	if (!add_defaults(&o) || vm_create(&o.config, &running_vm))
 		return EXIT_ERROR;
 	/* A signal that came before there was a machine to stop. */

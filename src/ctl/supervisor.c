@@ -22,6 +22,7 @@ enum {
 	TICK_START_MS = 20,	/* while something is being connected */
 	TICK_BUSY_MS = 200,	/* while there is anything to look after */
 	SERVER_TERM_MS = 3000,	/* for the server to end */
+	SERVER_AGAIN_MS = 1000,	/* after its end, until it is started again */
 };
 
 void supervisor_wake(struct supervisor *s)
@@ -46,12 +47,22 @@ static void start_server(struct supervisor *s)
 		log_err("the NIC server: %s", s->server.reason);
 }
 
-/* The server's sockets are there as soon as its API answers. */
-static void check_server(struct supervisor *s)
+/* The server's sockets are there as soon as its API answers.  One that ends
+ * afterwards is started again, for the machines will come back to it; one that
+ * cannot start at all would not the next time either. */
+static void check_server(struct supervisor *s, uint64_t now_ns)
 {
 	struct reply reply;
 
+	if (s->server_again_ns && now_ns >= s->server_again_ns) {
+		s->server_again_ns = 0;
+		if (!s->down)
+			start_server(s);
+	}
 	if (child_ended(&s->server)) {
+		if (s->server_up)
+			s->server_again_ns = now_ns + SERVER_AGAIN_MS *
+				NS_PER_MS;
 		s->server_up = false;
 		if (!s->down)
 			log_err("the NIC server has ended: %s",
@@ -106,6 +117,8 @@ static int tick_ms(const struct supervisor *s)
 
 	if (s->down || (s->server.pid && !s->server_up))
 		return TICK_START_MS;
+	if (s->server_again_ns)
+		tick = TICK_BUSY_MS;
 	for (unsigned int i = 0; i < s->n_machines; i++) {
 		const struct machine *m = &s->machines[i];
 
@@ -136,7 +149,7 @@ static bool supervise(struct supervisor *s, struct pollfd *fds)
 	uint64_t now_ns = time_now_ns();
 	int tick;
 
-	check_server(s);
+	check_server(s, now_ns);
 	if (!s->machines_started && !s->down &&
 	    (s->server_up || !s->server.pid))
 		start_machines(s);

@@ -106,6 +106,7 @@ struct supervisor {
 	int signal_fd;			/* SIGTERM, SIGINT */
 	struct child server;		/* the NIC server */
 	bool server_up;			/* its API answers */
+	uint64_t server_again_ns;	/* when it is started again; 0: not */
 	bool machines_started;		/* which waits for that */
 	bool down;			/* the lab shall end */
 	bool keep_logs;			/* and leave its logs behind */

@@ -15,9 +15,11 @@
 #include "vfio_user/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -561,12 +563,20 @@ void vfu_client_close(struct vfu_client *client)
 
 bool vfu_client_connected(const struct vfu_client *client)
 {
-	char byte;
+	struct pollfd p = { .fd = client->fd, .events = POLLRDHUP };
 
 	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
 		return false;
 	/* Nobody may be receiving: has the server closed meanwhile? */
-	return recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+	return poll(&p, 1, 0) <= 0;
+}
+
+int vfu_client_watch(const struct vfu_client *client, int epoll_fd)
+{
+	struct epoll_event event = { .events = EPOLLRDHUP | EPOLLONESHOT };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, client->fd, &event) ?
+		-errno : 0;
 }
 
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,

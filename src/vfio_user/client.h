@@ -82,6 +82,10 @@ void vfu_client_close(struct vfu_client *client);
 
 bool vfu_client_connected(const struct vfu_client *client);
 
+/** vfu_client_watch() - have @epoll_fd report, once, the end of the connection;
+ * 0 or -errno */
+int must_check vfu_client_watch(const struct vfu_client *client, int epoll_fd);
+
 /** vfu_client_region() - size and flags of a region, known since connect */
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
 					   unsigned int index);

@@ -28,6 +28,8 @@ enum {
 _Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= DISK_FIRST_SLOT_PCIE &&
 	       DISK_FIRST_SLOT_PCIE + VM_DISKS_MAX <= BRIDGE_FIRST_SLOT,
 	       "ports, disks and bridges do not overlap");
+_Static_assert((int)PORT_FIRST_SLOT + PORT_N_SLOTS <= PCI_PORT_SLOTS,
+	       "they are wired for ports");
 _Static_assert(VM_PORTS_MAX <= PORT_N_SLOTS * 8, "eight functions a slot");
 
 static int refuse(struct vm_error *error, int err, const char *fmt, ...)
@@ -82,11 +84,13 @@ static int need_bridge(struct cards *cards, unsigned int i)
 }
 
 int cards_init(struct cards *cards, struct pci_host *host, struct irq *irq,
-	       const struct vm_memory *mem, unsigned int n_ports)
+	       const struct vm_memory *mem, unsigned int n_ports, int watch_fd)
 {
 	int err = 0;
 
-	*cards = (struct cards){ .host = host, .irq = irq, .mem = mem };
+	*cards = (struct cards){
+		.watch_fd = watch_fd, .host = host, .irq = irq, .mem = mem,
+	};
 	while (!err && cards->n_ports < n_ports) {
 		err = add_port(cards, cards->n_ports);
 		if (!err)
@@ -258,8 +262,16 @@ int cards_add(struct cards *cards, const struct vm_nic_config *config,
 	if (err)
 		return refuse(error, err, "no vfio-user server at %s, or it "
 			      "refused: %s", config->path, strerror(-err));
+	err = vfu_client_watch(nic->client, cards->watch_fd);
+	if (err) {
+		pci_nic_destroy(nic);
+		return refuse(error, err, "NIC %s cannot be watched: %s",
+			      id, strerror(-err));
+	}
 	pthread_mutex_lock(&cards->host->lock);
-	*card = (struct card){ .nic = nic, .port = place.port };
+	*card = (struct card){
+		.nic = nic, .serial = ++cards->n_cards, .port = place.port,
+	};
 	memcpy(card->where, place.where, sizeof(card->where));
 	pci_bus_add(place.bus, place.devfn, &nic->fn);
 	if (running)
@@ -377,6 +389,76 @@ void cards_reap(struct cards *cards, void (*wait)(void *arg), void *arg)
 		log_info("NIC %s has been taken out", nic->id);
 		pci_nic_destroy(nic);
 	}
+}
+
+bool cards_find_lost(struct cards *cards, unsigned int idx,
+		     struct cards_lost *lost)
+{
+	for (; idx < VM_NICS_MAX; idx++) {
+		const struct card *card = &cards->card[idx];
+
+		if (!card->nic || card->released ||
+		    !pci_nic_is_lost(card->nic))
+			continue;
+		lost->idx = idx;
+		lost->serial = card->serial;
+		lost->session = card->nic->session;
+		snprintf(lost->path, sizeof(lost->path), "%s",
+			 card->nic->path);
+		return true;
+	}
+	return false;
+}
+
+/* With the PCI lock held. */
+static int go_on(struct cards *cards, struct card *card,
+		 struct vfu_client *fresh, const struct vfu_session *session,
+		 struct vfu_client **old)
+{
+	bool same = pci_nic_same_session(card->nic, session);
+	bool replug = !same && card->port;
+	int err;
+
+	/* The guest's driver finds the new card at the old one's addresses:
+	 * Linux's for virtio, when it lets go of a card, waits for its status
+	 * to become 0, which ones would never do. */
+	if (replug)
+		pci_port_unplug(card->port);
+	err = pci_nic_reconnect(card->nic, fresh, session, old);
+	if (err)
+		return err;
+	log_info("NIC %s: its server is back%s", card->nic->id, same ? "" :
+		 replug ? ", a new one: the card has been plugged in anew" :
+		 ", a new one: the card is as after power-on, and its driver "
+		 "may have to be restarted");
+	if (replug && card->asked_ns)
+		release(card);
+	else if (replug)
+		pci_port_plug(card->port);
+	return 0;
+}
+
+int cards_reconnect(struct cards *cards, const struct cards_lost *lost,
+		    struct vfu_client *fresh,
+		    const struct vfu_session *session,
+		    void (*wait)(void *arg), void *arg)
+{
+	struct card *card = &cards->card[lost->idx];
+	int err = vfu_client_watch(fresh, cards->watch_fd);
+	struct vfu_client *old = NULL;
+
+	pthread_mutex_lock(&cards->host->lock);
+	if (!err && card->nic && card->serial == lost->serial &&
+	    !card->released)
+		err = go_on(cards, card, fresh, session, &old);
+	pthread_mutex_unlock(&cards->host->lock);
+	if (!old) {
+		vfu_client_close(fresh);
+		return err;
+	}
+	wait(arg);
+	pci_nic_reconnected(card->nic, old);
+	return 0;
 }
 
 void cards_reset(struct cards *cards)

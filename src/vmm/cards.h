@@ -31,6 +31,7 @@ enum {
 
 struct card {
 	struct pci_nic *nic;		/* NULL: no card */
+	uint64_t serial;		/* no other ever had or has it */
 	struct pci_bridge *port;	/* whose slot it is in; NULL: not one */
 	char where[CARDS_WHERE_MAX];	/* "3", "port2", "bridge1.4" */
 	uint64_t asked_ns;		/* when it was asked to go; 0: not */
@@ -38,6 +39,10 @@ struct card {
 };
 
 struct cards {
+	int watch_fd;			/* epoll: reports an end of a
+					 * connection, see reconnect.c; whose
+					 * it is does not matter */
+	uint64_t n_cards;		/* there have ever been */
 	struct pci_host *host;
 	struct irq *irq;
 	const struct vm_memory *mem;
@@ -48,10 +53,19 @@ struct cards {
 	struct disk *disk[VM_DISKS_MAX];	/* NULL: no disk */
 };
 
-/** cards_init() - no cards yet; @n_ports: root ports, 0 on the pc board */
+/* One whose server has gone. */
+struct cards_lost {
+	unsigned int idx;		/* of the card */
+	uint64_t serial;		/* it had then */
+	char path[128];			/* where to look for the server */
+	struct vfu_session session;	/* that the card was in */
+};
+
+/** cards_init() - no cards yet; @n_ports: root ports, 0 on the pc board;
+ * @watch_fd outlives it */
 int must_check cards_init(struct cards *cards, struct pci_host *host,
 			  struct irq *irq, const struct vm_memory *mem,
-			  unsigned int n_ports);
+			  unsigned int n_ports, int watch_fd);
 void cards_fini(struct cards *cards);
 
 /**
@@ -88,6 +102,27 @@ bool cards_any_released(const struct cards *cards);
 /** cards_reap() - free what is released; @wait returns when no vCPU holds on to
  * what it found on a bus before */
 void cards_reap(struct cards *cards, void (*wait)(void *arg), void *arg);
+
+/** cards_find_lost() - the first that is, from the @idx-th on; false: none */
+bool cards_find_lost(struct cards *cards, unsigned int idx,
+		     struct cards_lost *lost);
+
+/**
+ * cards_reconnect() - its server is back
+ * @fresh: the connection, taken over
+ * @session: that it is in
+ * @wait: as for cards_reap()
+ *
+ * A card in a root port whose server is a new one is pulled out and plugged in
+ * again, as the guest sees it; others stay, and their driver has to notice.
+ *
+ * Return: 0, also if the card is not there any more; -errno: still lost.
+ */
+int must_check cards_reconnect(struct cards *cards,
+			       const struct cards_lost *lost,
+			       struct vfu_client *fresh,
+			       const struct vfu_session *session,
+			       void (*wait)(void *arg), void *arg);
 
 /** cards_reset() - at a reset the cards that were asked to go are out */
 void cards_reset(struct cards *cards);

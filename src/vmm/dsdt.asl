@@ -7,7 +7,8 @@
  * then iasl, at build time.
  */
 #ifdef BOARD_PCIE
-/* Pin p of slot s is wired to input 16 + (s + p) mod 8. */
+/* Pin p of slot s is wired to input 16 + (s + p) mod 8, but INTD# of a slot for
+ * root ports, which is the ports' own, to 10 or 11: see pci_host_gsi(). */
 #define ROUTE(slot, a, b, c, d) \
 	Package () { slot##FFFF, 0, 0, a }, \
 	Package () { slot##FFFF, 1, 0, b }, \
@@ -23,6 +24,16 @@
 	ROUTE (s5, 21, 22, 23, 16), \
 	ROUTE (s6, 22, 23, 16, 17), \
 	ROUTE (s7, 23, 16, 17, 18)
+
+#define PORT_SLOTS(s0, s1, s2, s3, s4, s5, s6, s7) \
+	ROUTE (s0, 16, 17, 18, 10), \
+	ROUTE (s1, 17, 18, 19, 11), \
+	ROUTE (s2, 18, 19, 20, 10), \
+	ROUTE (s3, 19, 20, 21, 11), \
+	ROUTE (s4, 20, 21, 22, 10), \
+	ROUTE (s5, 21, 22, 23, 11), \
+	ROUTE (s6, 22, 23, 16, 10), \
+	ROUTE (s7, 23, 16, 17, 11)
 #else
 #define ROUTE(slot, a, b, c, d) \
 	Package () { slot##FFFF, 0, a, 0 }, \
@@ -130,12 +141,12 @@ DefinitionBlock ("", "DSDT", 2, "BKPLN", "PC", 1)
 			Name (_PRT, Package ()
 			{
 #ifdef BOARD_PCIE
-				SLOTS (0x0000, 0x0001, 0x0002, 0x0003,
-				       0x0004, 0x0005, 0x0006, 0x0007),
-				SLOTS (0x0008, 0x0009, 0x000A, 0x000B,
-				       0x000C, 0x000D, 0x000E, 0x000F),
-				SLOTS (0x0010, 0x0011, 0x0012, 0x0013,
-				       0x0014, 0x0015, 0x0016, 0x0017),
+				PORT_SLOTS (0x0000, 0x0001, 0x0002, 0x0003,
+					    0x0004, 0x0005, 0x0006, 0x0007),
+				PORT_SLOTS (0x0008, 0x0009, 0x000A, 0x000B,
+					    0x000C, 0x000D, 0x000E, 0x000F),
+				PORT_SLOTS (0x0010, 0x0011, 0x0012, 0x0013,
+					    0x0014, 0x0015, 0x0016, 0x0017),
 				SLOTS (0x0018, 0x0019, 0x001A, 0x001B,
 				       0x001C, 0x001D, 0x001E, 0x001F),
 #else

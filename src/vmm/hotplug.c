@@ -61,6 +61,9 @@ unsigned int vm_nics(struct vm *vm, struct vm_nic_info *info, unsigned int max)
 		snprintf(to->where, sizeof(to->where), "%s", card->where);
 		to->gone = __atomic_load_n(&card->nic->gone,
 					   __ATOMIC_RELAXED);
+		to->lost = __atomic_load_n(&card->nic->n_lost,
+					   __ATOMIC_RELAXED);
+		to->reconnects = card->nic->n_reconnects;
 		to->leaving = card->asked_ns;
 		to->pluggable = card->port;
 	}
@@ -68,7 +71,7 @@ unsigned int vm_nics(struct vm *vm, struct vm_nic_info *info, unsigned int max)
 	return n;
 }
 
-static void wait_vcpus(void *arg)
+void vm_wait_vcpus(void *arg)
 {
 	struct vm *vm = arg;
 
@@ -78,5 +81,5 @@ static void wait_vcpus(void *arg)
 
 void vm_reap_cards(struct vm *vm)
 {
-	cards_reap(&vm->cards, wait_vcpus, vm);
+	cards_reap(&vm->cards, vm_wait_vcpus, vm);
 }

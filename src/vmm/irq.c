@@ -19,12 +19,17 @@ int irq_init(struct irq *irq)
 	*irq = (struct irq){ .vm_fd = -1 };
 	pthread_mutex_init(&irq->lock, NULL);
 	irq->msi = calloc(IRQ_N_MSI, sizeof(*irq->msi));
-	return irq->msi ? 0 : -ENOMEM;
+	irq->table = calloc(1, sizeof(*irq->table) +
+			    (IRQ_N_ISA + IRQ_N_IOAPIC + IRQ_N_MSI) *
+			    sizeof(irq->table->entries[0]));
+	return irq->msi && irq->table ? 0 : -ENOMEM;
 }
 
 void irq_fini(struct irq *irq)
 {
+	free(irq->table);
 	free(irq->msi);
+	irq->table = NULL;
 	irq->msi = NULL;
 	pthread_mutex_destroy(&irq->lock);
 }
@@ -54,14 +59,9 @@ static void add_pin(struct kvm_irq_routing *table, unsigned int gsi,
 /* Hand the routing table to KVM; with irq->lock held. */
 static int commit(struct irq *irq)
 {
-	struct kvm_irq_routing *table;
-	int err = 0;
+	struct kvm_irq_routing *table = irq->table;
 
-	table = calloc(1, sizeof(*table) +
-		       (IRQ_N_ISA + IRQ_N_IOAPIC + IRQ_N_MSI) *
-		       sizeof(table->entries[0]));
-	if (!table)
-		return -ENOMEM;
+	table->nr = 0;
 	for (unsigned int i = 0; i < IRQ_N_ISA; i++)
 		if (i != 2)	/* the cascade */
 			add_pin(table, i, i < 8 ? KVM_IRQCHIP_PIC_MASTER :
@@ -71,12 +71,9 @@ static int commit(struct irq *irq)
 			add_pin(table, i, KVM_IRQCHIP_IOAPIC,
 				i == 0 ? IRQ_PIT_GSI : i);
 	for (unsigned int i = 0; i < IRQ_N_MSI; i++)
-		if (irq->msi[i].used)
+		if (irq->msi[i].routed)
 			add_msi(table, IRQ_MSI_BASE + i, &irq->msi[i]);
-	if (ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, table) < 0)
-		err = -errno;
-	free(table);
-	return err;
+	return ioctl(irq->vm_fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
 }
 
 int irq_create_chips(struct irq *irq, int vm_fd)
@@ -94,6 +91,8 @@ int irq_create_chips(struct irq *irq, int vm_fd)
 void irq_remove_chips(struct irq *irq)
 {
 	irq->vm_fd = -1;
+	for (unsigned int i = 0; i < IRQ_N_MSI; i++)
+		irq->msi[i].routed = false;
 }
 
 void irq_set(struct irq *irq, unsigned int gsi, bool level)
@@ -181,25 +180,51 @@ static int msi_irqfd(struct irq *irq, int fd, unsigned int gsi, bool on)
 	return ioctl(irq->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
 }
 
+/* A GSI for a message, and its route in KVM: -ENOSPC, or KVM's -errno.  A new
+ * table costs KVM much, so a route stays in there when nobody uses it, until
+ * another takes its place: a vector that was masked for a while finds its own.
+ * With the lock held. */
+static int take_route(struct irq *irq, uint64_t addr, uint32_t data)
+{
+	unsigned int spare = IRQ_N_MSI;
+	int err;
+
+	for (unsigned int i = 0; i < IRQ_N_MSI; i++) {
+		const struct irq_msi *msi = &irq->msi[i];
+
+		if (msi->used)
+			continue;
+		if (msi->routed && msi->addr == addr && msi->data == data)
+			return (int)i;
+		spare = min_of(spare, i);
+	}
+	if (spare == IRQ_N_MSI)
+		return -ENOSPC;
+	irq->msi[spare] = (struct irq_msi){
+		.addr = addr, .data = data, .routed = true,
+	};
+	err = commit(irq);
+	if (!err)
+		return (int)spare;
+	/* One bad route would spoil the whole table. */
+	irq->msi[spare].routed = false;
+	return err;
+}
+
 int irq_msi_connect(struct irq *irq, int fd, uint64_t addr, uint32_t data)
 {
-	unsigned int i = 0;
-	int err = -ENOSPC;
+	int i, err;
 
 	pthread_mutex_lock(&irq->lock);
-	while (i < IRQ_N_MSI && irq->msi[i].used)
-		i++;
-	if (i < IRQ_N_MSI) {
-		irq->msi[i] = (struct irq_msi){ addr, data, true };
-		err = commit(irq);
-		if (!err)
-			err = msi_irqfd(irq, fd, IRQ_MSI_BASE + i, true);
-		/* One bad route would spoil the whole table. */
-		if (err)
-			irq->msi[i].used = false;
-	}
+	i = take_route(irq, addr, data);
+	err = min_of(i, 0);
+	if (!err)
+		err = msi_irqfd(irq, fd, (unsigned int)(IRQ_MSI_BASE + i),
+				true);
+	if (!err)
+		irq->msi[i].used = true;
 	pthread_mutex_unlock(&irq->lock);
-	return err ? err : (int)(IRQ_MSI_BASE + i);
+	return err ? err : IRQ_MSI_BASE + i;
 }
 
 void irq_msi_disconnect(struct irq *irq, int fd, int gsi)
@@ -210,8 +235,6 @@ void irq_msi_disconnect(struct irq *irq, int fd, int gsi)
 	if (err)
 		log_limited(LOG_ERR, "GSI %d keeps its eventfd: %s", gsi,
 			    strerror(-err));
-	/* The route stays in KVM's table until the next takes its place: no
-	 * one can reach it. */
 	pthread_mutex_lock(&irq->lock);
 	irq->msi[i].used = false;
 	pthread_mutex_unlock(&irq->lock);

@@ -42,16 +42,20 @@ enum {
 	PCI_RESET_FULL = 0x06,
 };
 
+struct kvm_irq_routing;
+
 struct irq_msi {
 	uint64_t addr;		/* message address */
 	uint32_t data;		/* message data */
-	bool used;		/* has a routing entry */
+	bool used;		/* an irqfd is connected to it */
+	bool routed;		/* it is in KVM's routing table */
 };
 
 struct irq {
 	int vm_fd;		/* KVM's; -1: none at the moment */
 	pthread_mutex_t lock;	/* of msi, and of KVM's routing table */
 	struct irq_msi *msi;	/* IRQ_N_MSI of them, from IRQ_MSI_BASE on */
+	struct kvm_irq_routing *table;	/* to build KVM's in */
 };
 
 /* One INTx pin of a NIC. */

@@ -199,7 +199,7 @@ static void update_msix(struct nic_msi *msi, unsigned int vec)
 	uint64_t addr;
 	uint32_t data;
 
-	if (msi->masked || msix_masked(&msi->table, vec)) {
+	if (msi->cut_off || msi->masked || msix_masked(&msi->table, vec)) {
 		disconnect(msi, &msi->vector[vec]);
 		return;
 	}
@@ -223,7 +223,7 @@ static void update_msi(struct nic_msi *msi, const uint8_t *cap)
 	if (is64)
 		addr |= (uint64_t)le32_load(cap + PCI_MSI_ADDRESS_HI) << 32;
 	for (unsigned int i = 0; i < msi->n_msi; i++) {
-		if (i < granted && !(mask & BIT(i)))
+		if (!msi->cut_off && i < granted && !(mask & BIT(i)))
 			connect_vector(msi, i, addr,
 				       (data & ~(granted - 1)) | i);
 		else
@@ -274,6 +274,61 @@ void nic_msi_config(struct nic_msi *msi, const uint8_t *config)
 	pthread_mutex_unlock(&msi->lock);
 }
 
+void nic_msi_cut_off(struct nic_msi *msi, bool cut_off, const uint8_t *config)
+{
+	pthread_mutex_lock(&msi->lock);
+	msi->cut_off = cut_off;
+	pthread_mutex_unlock(&msi->lock);
+	nic_msi_config(msi, config);
+}
+
+static int config_put(struct vfu_client *client, unsigned int off,
+		      const uint8_t *config, uint32_t len)
+{
+	return vfu_client_write(client, VFIO_PCI_CONFIG_REGION_INDEX, off,
+				config + off, len, false);
+}
+
+/* Messages before what enables them. */
+static int restore_caps(const struct nic_msi *msi, struct vfu_client *client,
+			const uint8_t *config)
+{
+	unsigned int cap = msi->msi_cap, len;
+	int err = 0;
+
+	if (cap) {
+		len = msi_len(le16_load(config + cap + PCI_MSI_FLAGS));
+		err = config_put(client, cap + PCI_MSI_ADDRESS_LO, config,
+				 len - PCI_MSI_ADDRESS_LO);
+		if (!err)
+			err = config_put(client, cap + PCI_MSI_FLAGS, config,
+					 2);
+	}
+	if (!err && msi->msix_cap)
+		err = config_put(client, msi->msix_cap + PCI_MSIX_FLAGS,
+				 config, 2);
+	return err;
+}
+
+int nic_msi_restore(struct nic_msi *msi, struct vfu_client *client,
+		    const uint8_t *config)
+{
+	int err;
+
+	pthread_mutex_lock(&msi->lock);
+	err = restore_caps(msi, client, config);
+	for (unsigned int i = 0; i < msi->n_vectors && !err; i++)
+		if (msi->vector[i].fd >= 0)
+			err = vfu_client_set_irqs(client, irq_index(msi),
+				VFIO_IRQ_SET_DATA_EVENTFD |
+				VFIO_IRQ_SET_ACTION_TRIGGER, i, 1,
+				&msi->vector[i].fd);
+	if (!err)
+		msi->client = client;
+	pthread_mutex_unlock(&msi->lock);
+	return err;
+}
+
 void nic_msi_unroute(struct nic_msi *msi)
 {
 	pthread_mutex_lock(&msi->lock);
@@ -304,8 +359,12 @@ static bool is_pending(const struct nic_vector *v)
 static uint64_t read_pba(struct nic_msi *msi, uint64_t off, unsigned int len)
 {
 	uint64_t at = off - msi->place.pba_off, val = 0;
+	struct vfu_client *client;
 
-	if (vfu_client_read(msi->client, msi->place.pba_bar, off, &val, len))
+	pthread_mutex_lock(&msi->lock);
+	client = msi->client;
+	pthread_mutex_unlock(&msi->lock);
+	if (vfu_client_read(client, msi->place.pba_bar, off, &val, len))
 		val = 0;
 	pthread_mutex_lock(&msi->lock);
 	for (unsigned int i = 0; i < 8 * len; i++)

@@ -42,6 +42,8 @@ struct nic_msi {
 	struct pci_msix_place place;	/* of it */
 	enum nic_msi_mode mode;		/* what the guest has enabled */
 	bool masked;			/* MSI-X function mask */
+	bool cut_off;			/* no message gets through; see
+					 * nic_msi_cut_off() */
 	unsigned int n_vectors;		/* the larger of both */
 	struct nic_vector *vector;	/* n_vectors of them */
 };
@@ -60,6 +62,20 @@ void nic_msi_fini(struct nic_msi *msi);
 
 /** nic_msi_config() - config space has been written, and is now @config */
 void nic_msi_config(struct nic_msi *msi, const uint8_t *config);
+
+/** nic_msi_cut_off() - a bridge above hands on no messages from now on, or
+ * does again: until then they are pending, as if all were masked.  @config as
+ * above */
+void nic_msi_cut_off(struct nic_msi *msi, bool cut_off, const uint8_t *config);
+
+/**
+ * nic_msi_restore() - go on by another connection: what the guest has enabled,
+ * by @config, is enabled at its server, which knows nothing of it yet
+ *
+ * Return: 0; -errno: nothing has changed here.
+ */
+int must_check nic_msi_restore(struct nic_msi *msi, struct vfu_client *client,
+			       const uint8_t *config);
 
 /** nic_msi_unroute() - KVM's part ends: its machine goes, or the card */
 void nic_msi_unroute(struct nic_msi *msi);

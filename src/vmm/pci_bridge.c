@@ -34,6 +34,8 @@ static void config_written(struct pci_dev *dev, unsigned int off,
 		pci_bus_walk(&bridge->secondary, reset_below, NULL);
 	if (bridge->is_port)
 		pci_port_config_written(bridge, off, len);
+	if (ranges_overlap(off, len, PCI_COMMAND, 2))
+		pci_host_gate(bridge->host);
 	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
 	    ranges_overlap(off, len, PCI_IO_BASE, 2) ||
 	    ranges_overlap(off, len, PCI_MEMORY_BASE,
@@ -132,7 +134,8 @@ int pci_port_init(struct pci_bridge *port, struct pci_host *host,
 {
 	static const struct pci_ident ident = {	/* "QEMU PCIe Root port" */
 		.vendor = 0x1b36, .device = 0x000c, .class_code = 0x060400,
-		.header_type = PCI_HEADER_TYPE_BRIDGE | 0x80, .intx_pin = 1,
+		.header_type = PCI_HEADER_TYPE_BRIDGE | 0x80,
+		.intx_pin = PCI_PORT_PIN,
 	};
 	int err = init(port, host, &ident, "root port", PCI_CONFIG_EXT_SIZE,
 		       true);

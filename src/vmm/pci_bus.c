@@ -13,6 +13,7 @@ void pci_bus_add(struct pci_bus *bus, unsigned int devfn,
 {
 	assert(devfn < PCI_N_DEVFNS && !bus->fn[devfn]);
 	bus->fn[devfn] = fn;
+	bus->end = max_of(bus->end, devfn + 1);
 	fn->bus = bus;
 	fn->devfn = devfn;
 }
@@ -28,7 +29,7 @@ void pci_bus_remove(struct pci_function *fn)
 static struct pci_bridge *claiming(const struct pci_bus *bus,
 				   unsigned int number)
 {
-	for (unsigned int i = 0; i < PCI_N_DEVFNS; i++)
+	for (unsigned int i = 0; i < bus->end; i++)
 		if (bus->fn[i] && bus->fn[i]->bridge &&
 		    pci_bridge_claims(bus->fn[i]->bridge, number))
 			return bus->fn[i]->bridge;
@@ -56,7 +57,7 @@ void pci_bus_walk(struct pci_bus *root,
 		  void (*visit)(struct pci_function *fn, void *arg),
 		  void *arg)
 {
-	for (unsigned int i = 0; i < PCI_N_DEVFNS; i++) {
+	for (unsigned int i = 0; i < root->end; i++) {
 		struct pci_function *fn = root->fn[i];
 
 		if (!fn)
@@ -72,6 +73,15 @@ bool pci_bus_reached(const struct pci_bus *bus, bool is_io, uint64_t addr,
 {
 	for (; bus->above; bus = bus->above->fn.bus)
 		if (!pci_bridge_forwards(bus->above, is_io, addr, size))
+			return false;
+	return true;
+}
+
+bool pci_bus_masters(const struct pci_bus *bus)
+{
+	for (; bus->above; bus = bus->above->fn.bus)
+		if (!pci_bridge_up(bus->above) ||
+		    !pci_bus_master(&bus->above->dev))
 			return false;
 	return true;
 }

@@ -46,6 +46,11 @@ struct pci_function_ops {
 	 * pin */
 	void (*route)(struct pci_function *fn);
 
+	/** gate - whether its requests get through to memory may have
+	 * changed, see pci_bus_masters(); NULL: it makes none, or is on the
+	 * root bus */
+	void (*gate)(struct pci_function *fn);
+
 	/** reset - RST# on its bus; 0 or -errno */
 	int (*reset)(struct pci_function *fn);
 };
@@ -60,6 +65,8 @@ struct pci_function {
 struct pci_bus {
 	struct pci_bridge *above;	/* NULL: the root bus */
 	struct pci_function *fn[PCI_N_DEVFNS];	/* NULL: nothing there */
+	unsigned int end;		/* from here on nothing ever was: most
+					 * buses have but one function */
 };
 
 /** pci_bus_add() - @devfn is free */
@@ -85,6 +92,10 @@ void pci_bus_walk(struct pci_bus *root,
  */
 bool pci_bus_reached(const struct pci_bus *bus, bool is_io, uint64_t addr,
 		     uint64_t size);
+
+/** pci_bus_masters() - do all bridges above @bus hand on to memory what is
+ * behind them, DMA and messages alike (3.2.4.3: Bus Master)? */
+bool pci_bus_masters(const struct pci_bus *bus);
 
 /**
  * pci_bus_root_pin() - which pin of which slot of the root bus @fn's @pin

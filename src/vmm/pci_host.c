@@ -17,8 +17,10 @@ enum {
 	RESET_CONTROL = PCI_RESET_PORT - PCI_CONFIG_PORT,
 	RESET_RCPU = 0x04,		/* 0 to 1: reset */
 
-	/* The pcie board wires pin p of slot s to (s + p) mod 8 of these. */
+	/* The pcie board wires pin p of slot s to (s + p) mod 8 of these, and
+	 * the root ports' own pins to two others. */
 	PCIE_GSI_BASE = 16, PCIE_N_GSIS = 8,
+	PCIE_PORT_GSI_BASE = 10, PCIE_N_PORT_GSIS = 2,
 };
 
 /* The function at an address; NULL: nothing answers there. */
@@ -217,6 +219,11 @@ int pci_host_gsi(const struct pci_host *host, const struct pci_function *fn,
 	pin = pci_bus_root_pin(fn, pin, &slot);
 	if (host->board == VM_BOARD_PC)
 		return pci_chips_pirq_gsi(host, pci_host_pirq(slot, pin));
+	/* No card may share the interrupt of a port: Linux's hot-plug driver
+	 * takes a card out in its interrupt's thread, and the card's driver
+	 * then waits for all threads of the card's own interrupt. */
+	if (pin == PCI_PORT_PIN && slot < PCI_PORT_SLOTS)
+		return PCIE_PORT_GSI_BASE + (int)(slot % PCIE_N_PORT_GSIS);
 	return PCIE_GSI_BASE + (int)((slot + pin - 1) % PCIE_N_GSIS);
 }
 
@@ -239,6 +246,18 @@ void pci_host_map(struct pci_host *host)
 	pci_bus_walk(&host->root, map_function, NULL);
 	bus_unlock(host->mmio);
 	bus_unlock(host->pio);
+}
+
+static void gate_function(struct pci_function *fn, void *arg)
+{
+	if (fn->ops->gate)
+		fn->ops->gate(fn);
+}
+
+void pci_host_gate(struct pci_host *host)
+{
+	if (!host->quiet)
+		pci_bus_walk(&host->root, gate_function, NULL);
 }
 
 static void route_function(struct pci_function *fn, void *arg)

@@ -7,7 +7,8 @@
  *		CFCh), PIIX3 ISA bridge whose PIRQ registers route INTx pins to
  *		ISA interrupts, PIIX4 power management
  *	pcie	a PC with the Q35: mechanism #1 and ECAM, ICH9 LPC bridge with
- *		power management; INTx pins go to I/O APIC inputs 16 to 23
+ *		power management; INTx pins go to I/O APIC inputs 16 to 23,
+ *		those of the root ports themselves to 10 and 11
  *
  * Where nothing is, config reads give ones and writes go nowhere.
  *
@@ -31,6 +32,9 @@
 
 enum {
 	PCI_SLOT_NIC = 3,	/* the first that is not soldered onto */
+	PCI_PORT_SLOTS = 24,	/* of the pcie board's, the first that may have
+				 * root ports in them */
+	PCI_PORT_PIN = 4,	/* that those use: INTD#, as cards use INTA# */
 	PCI_N_PIRQS = 4,
 	PCI_CONFIG_PORT = 0xcf8, PCI_CONFIG_PORTS = 8,
 	PCI_N_CHIPS = 3,	/* of a board, at most */
@@ -93,6 +97,9 @@ int pci_host_gsi(const struct pci_host *host, const struct pci_function *fn,
 
 /** pci_host_map() - put all BARs where they now are; under the lock */
 void pci_host_map(struct pci_host *host);
+
+/** pci_host_gate() - let functions look whether they reach memory; likewise */
+void pci_host_gate(struct pci_host *host);
 
 /** pci_host_route() - let functions look where their pins go; likewise */
 void pci_host_route(struct pci_host *host);

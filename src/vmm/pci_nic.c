@@ -22,13 +22,26 @@ static unsigned int bar_reg(unsigned int idx)
 		PCI_BASE_ADDRESS_0 + 4 * idx;
 }
 
+/* Whoever may be in the middle of an access keeps the client alive: a vCPU by
+ * its exit, others by the PCI lock. */
+static struct vfu_client *client_of(struct pci_nic *nic)
+{
+	return __atomic_load_n(&nic->client, __ATOMIC_ACQUIRE);
+}
+
+static void set_gone(struct pci_nic *nic)
+{
+	if (!__atomic_exchange_n(&nic->gone, true, __ATOMIC_RELAXED))
+		log_warn("NIC %s: its server (%s) has gone; the card reads as "
+			 "ones until it is back", nic->id, nic->path);
+}
+
 static void check_gone(struct pci_nic *nic, int err)
 {
-	if (err != -ENOTCONN ||
-	    __atomic_exchange_n(&nic->gone, true, __ATOMIC_RELAXED))
+	if (err != -ENOTCONN)
 		return;
-	log_warn("NIC %s: its server (%s) has gone; the card reads as ones "
-		 "from now on", nic->id, nic->path);
+	__atomic_fetch_add(&nic->n_lost, 1, __ATOMIC_RELAXED);
+	set_gone(nic);
 }
 
 static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
@@ -39,7 +52,7 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
 
 	if (nic_msi_bar_read(&bar->nic->msi, bar->idx, off, len, &val))
 		return val;
-	err = vfu_client_read(bar->nic->client, bar->idx, off, &val, len);
+	err = vfu_client_read(client_of(bar->nic), bar->idx, off, &val, len);
 	if (!err)
 		return val;
 	check_gone(bar->nic, err);
@@ -54,8 +67,8 @@ static void bar_write(void *opaque, uint64_t off, unsigned int len,
 
 	if (nic_msi_bar_write(&bar->nic->msi, bar->idx, off, len, val))
 		return;
-	check_gone(bar->nic, vfu_client_write(bar->nic->client, bar->idx, off,
-					      &val, len, posted));
+	check_gone(bar->nic, vfu_client_write(client_of(bar->nic), bar->idx,
+					      off, &val, len, posted));
 }
 
 static const struct bus_dev_ops bar_ops = {
@@ -111,6 +124,13 @@ static struct pci_nic *nic_of(struct pci_function *fn)
 	return container_of(fn, struct pci_nic, fn);
 }
 
+/* A driver sets this when it takes the card.  Before that there is nobody to
+ * ring its doorbells, while BARs move a lot, which is slow with them. */
+static bool is_master(const struct pci_nic *nic)
+{
+	return le16_load(nic->config + PCI_COMMAND) & PCI_COMMAND_MASTER;
+}
+
 static void nic_map(struct pci_function *fn)
 {
 	struct pci_nic *nic = nic_of(fn);
@@ -132,7 +152,8 @@ static void nic_map(struct pci_function *fn)
 			    bar->what.size, &bar->dev, true))
 			log_limited(LOG_DEBUG, "%s at %#llx: taken",
 				    bar->dev.name, (unsigned long long)addr);
-		else if (!is_io && nic->doorbell.n && i == nic->doorbell.region)
+		else if (!is_io && nic->doorbell.n &&
+			 i == nic->doorbell.region && is_master(nic))
 			doorbell_base = addr;
 	}
 	nic_doorbell_move(&nic->doorbell, doorbell_base);
@@ -144,13 +165,14 @@ static void read_config(struct pci_nic *nic)
 {
 	uint64_t before[PCI_N_BARS + 1];
 	uint8_t config[PCI_CONFIG_SIZE];
-	bool moved = false;
+	bool moved, was_master = is_master(nic);
 
 	if (config_get(nic, 0, config, sizeof(config)))
 		return;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		before[i] = bar_address(&nic->bar[i]);
 	memcpy(nic->config, config, sizeof(config));
+	moved = nic->doorbell.n && is_master(nic) != was_master;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		moved = moved || before[i] != bar_address(&nic->bar[i]);
 	if (moved)
@@ -178,11 +200,7 @@ static void nic_config_write(struct pci_function *fn, unsigned int off,
 	if (!range_within(off, len, nic->config_size) ||
 	    config_put(nic, off, val, len))
 		return;
-	if (ranges_overlap(off, len, PCI_COMMAND, 2) ||
-	    ranges_overlap(off, len, PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS) ||
-	    ranges_overlap(off, len, PCI_ROM_ADDRESS, 4) ||
-	    off >= PCI_STD_HEADER_SIZEOF)
-		read_config(nic);
+	read_config(nic);
 }
 
 static const struct pci_bar *nic_bar(struct pci_function *fn, unsigned int idx)
@@ -197,6 +215,50 @@ static void nic_route(struct pci_function *fn)
 	if (nic->pin)
 		irq_intx_route(nic->irq, &nic->intx,
 			       pci_host_gsi(nic->host, fn, nic->pin));
+}
+
+static int give_memory(const struct pci_nic *nic, struct vfu_client *client)
+{
+	struct vm_memory_part part[2];
+	unsigned int n = vm_memory_parts(nic->mem, part);
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = vfu_client_map(client, part[i].gpa, part[i].len,
+				     PROT_READ | PROT_WRITE, nic->mem->fd,
+				     part[i].offset);
+	return err;
+}
+
+static int take_memory(struct pci_nic *nic)
+{
+	struct vm_memory_part part[2];
+	unsigned int n = vm_memory_parts(nic->mem, part);
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = vfu_client_unmap(nic->client, part[i].gpa, part[i].len);
+	return err;
+}
+
+/* Without bus mastering a bridge does not answer its cards' requests: what they
+ * can reach is no memory at all. */
+static void nic_gate(struct pci_function *fn)
+{
+	struct pci_nic *nic = nic_of(fn);
+	bool cut_off = !pci_bus_masters(fn->bus);
+	int err;
+
+	if (cut_off == nic->cut_off)
+		return;
+	nic->cut_off = cut_off;
+	err = cut_off ? take_memory(nic) : give_memory(nic, nic->client);
+	check_gone(nic, err);
+	if (err && err != -ENOTCONN)
+		log_err("NIC %s (%s): its memory cannot be %s: %s", nic->id,
+			nic->path, cut_off ? "taken" : "given back",
+			strerror(-err));
+	nic_msi_cut_off(&nic->msi, cut_off, nic->config);
 }
 
 /* A card that has gone does not keep the machine from rebooting. */
@@ -223,6 +285,7 @@ static const struct pci_function_ops nic_ops = {
 	.bar = nic_bar,
 	.map = nic_map,
 	.route = nic_route,
+	.gate = nic_gate,
 	.reset = nic_reset,
 };
 
@@ -264,20 +327,25 @@ static int find_bars(struct pci_nic *nic, const char *where)
 	return 0;
 }
 
-static int give_memory(struct pci_nic *nic, const struct vm_memory *mem)
+static int give_intx(const struct pci_nic *nic, struct vfu_client *client)
 {
-	struct vm_memory_part part[2];
-	unsigned int n = vm_memory_parts(mem, part);
-	int err = 0;
+	int err;
 
-	for (unsigned int i = 0; i < n && !err; i++)
-		err = vfu_client_map(nic->client, part[i].gpa, part[i].len,
-				     PROT_READ | PROT_WRITE, mem->fd,
-				     part[i].offset);
-	return err;
+	if (!nic->pin)
+		return 0;
+	err = vfu_client_set_irqs(client, VFIO_PCI_INTX_IRQ_INDEX,
+				  VFIO_IRQ_SET_DATA_EVENTFD |
+				  VFIO_IRQ_SET_ACTION_UNMASK, 0, 1,
+				  &nic->intx.resample_fd);
+	if (err)
+		return err;
+	return vfu_client_set_irqs(client, VFIO_PCI_INTX_IRQ_INDEX,
+				   VFIO_IRQ_SET_DATA_EVENTFD |
+				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
+				   &nic->intx.trigger_fd);
 }
 
-static int give_intx(struct pci_nic *nic)
+static int init_intx(struct pci_nic *nic)
 {
 	uint8_t pin = nic->config[PCI_INTERRUPT_PIN];
 	int err;
@@ -289,22 +357,13 @@ static int give_intx(struct pci_nic *nic)
 	if (err)
 		return err;
 	nic->pin = pin;
-	err = vfu_client_set_irqs(nic->client, VFIO_PCI_INTX_IRQ_INDEX,
-				  VFIO_IRQ_SET_DATA_EVENTFD |
-				  VFIO_IRQ_SET_ACTION_UNMASK, 0, 1,
-				  &nic->intx.resample_fd);
-	if (err)
-		return err;
-	return vfu_client_set_irqs(nic->client, VFIO_PCI_INTX_IRQ_INDEX,
-				   VFIO_IRQ_SET_DATA_EVENTFD |
-				   VFIO_IRQ_SET_ACTION_TRIGGER, 0, 1,
-				   &nic->intx.trigger_fd);
+	return give_intx(nic, nic->client);
 }
 
-static int set_up(struct pci_nic *nic, const char *where,
-		  const struct vm_memory *mem)
+static int set_up(struct pci_nic *nic, const char *where)
 {
-	int err = vfu_client_connect(nic->path, &nic->client);
+	int err = vfu_client_connect_session(nic->path, &nic->session,
+					     &nic->client);
 
 	if (err) {
 		log_err("NIC %s: no vfio-user server answers there: %s",
@@ -319,9 +378,9 @@ static int set_up(struct pci_nic *nic, const char *where,
 	if (!err)
 		err = find_bars(nic, where);
 	if (!err)
-		err = give_memory(nic, mem);
+		err = give_memory(nic, nic->client);
 	if (!err)
-		err = give_intx(nic);
+		err = init_intx(nic);
 	if (!err)
 		err = nic_msi_init(&nic->msi, nic->client, nic->irq, nic->id,
 				   nic->config);
@@ -343,17 +402,121 @@ int pci_nic_create(struct pci_host *host, struct irq *irq, const char *path,
 	nic->fn.ops = &nic_ops;
 	nic->host = host;
 	nic->irq = irq;
+	nic->mem = mem;
 	nic->intx = (struct irq_intx){ -1, -1, IRQ_NO_GSI };
 	snprintf(nic->id, sizeof(nic->id), "%s", id);
 	nic->path = strdup(path);
 	if (nic->path)
-		err = set_up(nic, where, mem);
+		err = set_up(nic, where);
 	if (err) {
 		pci_nic_destroy(nic);
 		return err;
 	}
 	*result = nic;
 	return 0;
+}
+
+bool pci_nic_is_lost(struct pci_nic *nic)
+{
+	if (vfu_client_connected(nic->client))
+		return false;
+	set_gone(nic);
+	return true;
+}
+
+bool pci_nic_same_session(const struct pci_nic *nic,
+			  const struct vfu_session *session)
+{
+	return session->name[0] && !strcmp(nic->session.name, session->name);
+}
+
+/* Is what @fresh leads to the card that the guest knows? */
+static int check_same(const struct pci_nic *nic, const struct vfu_client *fresh,
+		      const uint8_t *config)
+{
+	static const uint8_t idents[] = {
+		PCI_VENDOR_ID, PCI_CLASS_REVISION, PCI_SUBSYSTEM_VENDOR_ID,
+	};
+	bool same = config[PCI_INTERRUPT_PIN] ==
+		nic->config[PCI_INTERRUPT_PIN];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(idents); i++)
+		same = same && !memcmp(config + idents[i],
+				       nic->config + idents[i], 4);
+	for (unsigned int i = 0; i <= VFIO_PCI_CONFIG_REGION_INDEX; i++)
+		same = same && vfu_client_region(fresh, i)->size ==
+			vfu_client_region(nic->client, i)->size;
+	for (unsigned int i = 0; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++)
+		same = same && vfu_client_irqs(fresh, i) ==
+			vfu_client_irqs(nic->client, i);
+	return same ? 0 : -EPROTO;
+}
+
+/* As the guest has set it up; decoding last. */
+static int restore_header(const struct pci_nic *nic, struct vfu_client *fresh)
+{
+	static const struct { uint8_t off, len; } parts[] = {
+		{ PCI_CACHE_LINE_SIZE, 2 },
+		{ PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS },
+		{ PCI_ROM_ADDRESS, 4 },
+		{ PCI_INTERRUPT_LINE, 1 },
+		{ PCI_COMMAND, 2 },
+	};
+	int err = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(parts) && !err; i++)
+		for (unsigned int at = 0; at < parts[i].len && !err; at += 4)
+			err = vfu_client_write(fresh,
+				VFIO_PCI_CONFIG_REGION_INDEX,
+				parts[i].off + at,
+				nic->config + parts[i].off + at,
+				min_of(parts[i].len - at, 4u), false);
+	return err;
+}
+
+/* Everything but the switch to @fresh itself. */
+static int set_up_again(struct pci_nic *nic, struct vfu_client *fresh,
+			bool same_session)
+{
+	uint8_t config[PCI_CONFIG_SIZE];
+	int err = vfu_client_read(fresh, VFIO_PCI_CONFIG_REGION_INDEX, 0,
+				  config, sizeof(config));
+
+	if (!err)
+		err = check_same(nic, fresh, config);
+	if (!err && !nic->cut_off)
+		err = give_memory(nic, fresh);
+	if (!err)
+		err = give_intx(nic, fresh);
+	if (!err && !same_session)
+		err = restore_header(nic, fresh);
+	return err ? err : nic_msi_restore(&nic->msi, fresh, nic->config);
+}
+
+int pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
+		      const struct vfu_session *session,
+		      struct vfu_client **old)
+{
+	uint64_t doorbell_base = nic->doorbell.base;
+	int err = set_up_again(nic, fresh, pci_nic_same_session(nic, session));
+
+	if (err)
+		return err;
+	nic_doorbell_move(&nic->doorbell, 0);
+	*old = nic->client;
+	__atomic_store_n(&nic->client, fresh, __ATOMIC_RELEASE);
+	nic_doorbell_init(&nic->doorbell, fresh, nic->irq);
+	nic_doorbell_move(&nic->doorbell, doorbell_base);
+	nic->session = *session;
+	read_config(nic);
+	return 0;
+}
+
+void pci_nic_reconnected(struct pci_nic *nic, struct vfu_client *old)
+{
+	vfu_client_close(old);
+	nic->n_reconnects++;
+	__atomic_store_n(&nic->gone, false, __ATOMIC_RELAXED);
 }
 
 void pci_nic_destroy(struct pci_nic *nic)

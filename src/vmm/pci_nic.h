@@ -8,28 +8,31 @@
  *	memory BAR	reads wait, writes are posted, as on PCI; doorbells
  *			are eventfds between KVM and server, if it has any
  *	I/O BAR		reads and writes wait
+ *	DMA		the server has the guest's memory mapped, unless a
+ *			bridge above is no bus master
  *	INTx		eventfds between server and KVM; see irq.h
  *
- * A server that goes away is a card pulled out: reads give ones, the machine
- * goes on.
+ * While the server is away, reads give ones and writes are lost, which is
+ * counted; the machine goes on.  When it is back (see reconnect.c) it may still
+ * know the function's state, by the session's name; or it is a new one, and so
+ * is the card.
  *
  * Threads: set-up before the vCPUs run; afterwards BAR accesses from any vCPU,
- * config accesses under the PCI lock, pci_nic_create() and pci_nic_destroy()
- * by any.
+ * config accesses and pci_nic_reconnect() under the PCI lock, pci_nic_create()
+ * and pci_nic_destroy() by any.
  */
 #ifndef VMM_PCI_NIC_H
 #define VMM_PCI_NIC_H
 
 #include "base/util.h"
 #include "pci/pci.h"
+#include "vfio_user/client.h"
 #include "vmm/bus.h"
 #include "vmm/irq.h"
 #include "vmm/memory.h"
 #include "vmm/nic_doorbell.h"
 #include "vmm/nic_msi.h"
 #include "vmm/pci_host.h"
-
-struct vfu_client;
 
 enum { PCI_NIC_NAME_MAX = 64 };
 
@@ -45,10 +48,17 @@ struct pci_nic {
 	struct pci_function fn;
 	struct pci_host *host;		/* the bus it is on */
 	struct irq *irq;		/* what its pin is wired to */
-	struct vfu_client *client;
+	const struct vm_memory *mem;	/* the guest's, for its DMA */
+	struct vfu_client *client;	/* atomic; changed by
+					 * pci_nic_reconnect() */
+	struct vfu_session session;	/* that it holds */
 	char *path;			/* of the server's socket */
 	char id[PCI_NIC_NAME_MAX];	/* what people call it */
-	bool gone;			/* the server's end has been told */
+	bool gone;			/* the server is away; atomic */
+	uint64_t n_lost;		/* accesses meanwhile; atomic */
+	uint64_t n_reconnects;		/* times it came back */
+	bool cut_off;			/* a bridge above hands on neither DMA
+					 * nor messages */
 	uint32_t config_size;		/* bytes of config space */
 	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
 	unsigned int pin;		/* 1: INTA#; 0: it has none */
@@ -71,6 +81,29 @@ int must_check pci_nic_create(struct pci_host *host, struct irq *irq,
 			      const char *path, const char *id,
 			      const char *where, const struct vm_memory *mem,
 			      struct pci_nic **nic);
+
+/** pci_nic_is_lost() - has its connection ended?  Says so, once. */
+bool pci_nic_is_lost(struct pci_nic *nic);
+
+/** pci_nic_same_session() - does the server still know the function's state? */
+bool pci_nic_same_session(const struct pci_nic *nic,
+			  const struct vfu_session *session);
+
+/**
+ * pci_nic_reconnect() - go on by another connection
+ * @fresh: a new one, to the same socket, taken over
+ * @session: what it holds; the same as nic->session: the function is as it was,
+ *	otherwise as after power-on, and gets the guest's set-up of its header
+ * @old: the one before, for pci_nic_reconnected()
+ *
+ * Return: 0; -EPROTO: it is another card; -errno.
+ */
+int must_check pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
+				 const struct vfu_session *session,
+				 struct vfu_client **old);
+
+/** pci_nic_reconnected() - no vCPU can be about to use @old any more */
+void pci_nic_reconnected(struct pci_nic *nic, struct vfu_client *old);
 
 /** pci_nic_destroy() - it is on no bus, no vCPU knows it; NULL is fine */
 void pci_nic_destroy(struct pci_nic *nic);

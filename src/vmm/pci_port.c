@@ -111,6 +111,7 @@ static void update_slot(struct pci_bridge *port)
 		set_bits(port, LINK_STATUS, PCI_EXP_LNKSTA_DLLLA, link);
 		set_bits(port, SLOT_STATUS, 0, PCI_EXP_SLTSTA_DLLSC);
 		pci_host_map(port->host);
+		pci_host_gate(port->host);
 	}
 	update_interrupt(port);
 }

@@ -120,7 +120,7 @@ static struct wants find_wants(struct setup *s, struct pci_bus *bus, int pool)
 {
 	struct wants w = { .align = 1 };
 
-	for (unsigned int i = 0; i < PCI_N_DEVFNS; i++) {
+	for (unsigned int i = 0; i < bus->end; i++) {
 		struct pci_function *fn = bus->fn[i];
 
 		for (unsigned int bar = 0; fn && fn->ops->bar &&
@@ -315,7 +315,7 @@ static void share_io(struct setup *s)
 static void number_buses(struct setup *s, struct pci_bus *bus,
 			 unsigned int number)
 {
-	for (unsigned int i = 0; i < PCI_N_DEVFNS; i++) {
+	for (unsigned int i = 0; i < bus->end; i++) {
 		struct pci_function *fn = bus->fn[i];
 
 		if (!fn || !fn->bridge)
@@ -360,6 +360,7 @@ int pci_setup(struct pci_host *host)
 		pci_bus_walk(&host->root, enable, &s);
 	host->quiet = false;
 	pci_host_map(host);
+	pci_host_gate(host);
 	pci_host_route(host);
 	pthread_mutex_unlock(&host->lock);
 	return s.err;

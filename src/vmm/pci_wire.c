@@ -8,7 +8,9 @@ static void intx(struct pci_dev *dev, bool level)
 
 	if (wire->gsi != IRQ_NO_GSI)
 		pci_host_drive(wire->host, wire->gsi, false);
-	wire->gsi = level ? pci_host_gsi(wire->host, wire->fn, 1) : IRQ_NO_GSI;
+	wire->gsi = level ? pci_host_gsi(wire->host, wire->fn,
+					 dev->config[PCI_INTERRUPT_PIN]) :
+			    IRQ_NO_GSI;
 	if (wire->gsi != IRQ_NO_GSI)
 		pci_host_drive(wire->host, wire->gsi, true);
 }

@@ -228,9 +228,14 @@ enum vm_end vm_run(struct vm *vm)
 	enum vm_request what;
 
 	vm->start_ns = time_now_ns();
+	if (vm_reconnect_start(vm)) {
+		set_state(vm, VM_STATE_STOPPED);
+		return VM_END_ERROR;
+	}
 	for (;;) {
 		if (power_up(vm)) {
 			power_down(vm);
+			vm_reconnect_stop(vm);
 			set_state(vm, VM_STATE_STOPPED);
 			return VM_END_ERROR;
 		}
@@ -241,6 +246,7 @@ enum vm_end vm_run(struct vm *vm)
 			break;
 		take_reset(vm);
 	}
+	vm_reconnect_stop(vm);
 	set_state(vm, VM_STATE_STOPPED);
 	for (unsigned int i = 0; i < VM_N_COMS; i++)
 		chardev_drain(&vm->com[i].chr, DRAIN_MS);

@@ -190,7 +190,7 @@ static int init_devices(struct vm *vm)
 		err = irq_init(&vm->irq);
 	if (!err)
 		err = cards_init(&vm->cards, &vm->pci, &vm->irq, &vm->mem,
-				 count_ports(config));
+				 count_ports(config), vm->watch_fd);
 	if (!err)
 		err = add_fixed(vm);
 	if (!err)
@@ -247,6 +247,7 @@ int vm_create(const struct vm_config *config, struct vm **result)
 		return -ENOMEM;
 	vm->config = *config;
 	vm->vm_fd = vm->wake_fd = vm->mem.fd = vm->kvm.fd = -1;
+	vm->watch_fd = vm->quit_fd = -1;
 	bus_init(&vm->pio, "unclaimed ports");
 	bus_init(&vm->mmio, "unclaimed memory");
 	pthread_mutex_init(&vm->stats_lock, NULL);
@@ -280,7 +281,9 @@ int vm_create(const struct vm_config *config, struct vm **result)
 			strerror(-err));
 		goto err_destroy;
 	}
-	err = init_devices(vm);
+	err = vm_reconnect_init(vm);
+	if (!err)
+		err = init_devices(vm);
 	if (err)
 		goto err_destroy;
 	*result = vm;
@@ -300,6 +303,8 @@ void vm_destroy(struct vm *vm)
 		uart_fini(&vm->com[i].uart);
 	}
 	cards_fini(&vm->cards);
+	fd_close(&vm->watch_fd);
+	fd_close(&vm->quit_fd);
 	irq_fini(&vm->irq);
 	pci_host_fini(&vm->pci);
 	cmos_fini(&vm->cmos);

@@ -59,6 +59,12 @@ struct vm {
 	struct vcpu_host cpu_host;
 	struct vcpu *cpu;		/* config.n_cpus of them */
 
+	/* The thread that looks for lost servers; see reconnect.c. */
+	int watch_fd;			/* epoll: connections, quit_fd */
+	int quit_fd;			/* eventfd: it is to end */
+	pthread_t reconnect;
+	bool reconnecting;		/* it has been started */
+
 	/* Main loop. */
 	int wake_fd;			/* eventfd: look at what follows */
 	enum vm_request request;		/* atomic */
@@ -80,6 +86,18 @@ void vm_request(struct vm *vm, enum vm_request what);
 /** vm_reap_cards() - free the cards that are out; main loop, with the power
  * lock held */
 void vm_reap_cards(struct vm *vm);
+
+/** vm_wait_vcpus() - until every vCPU has been out of its exit; an argument of
+ * the cards' functions */
+void vm_wait_vcpus(void *vm);
+
+/** vm_reconnect_init() - what cards_init() needs; 0 or -errno */
+int must_check vm_reconnect_init(struct vm *vm);
+
+/** vm_reconnect_start(), vm_reconnect_stop() - look for servers that have gone;
+ * 0 or -errno.  Stopping one that does not run is fine. */
+int must_check vm_reconnect_start(struct vm *vm);
+void vm_reconnect_stop(struct vm *vm);
 
 /** vm_wake() - have the main loop look at its descriptors again */
 void vm_wake(struct vm *vm);

@@ -20,18 +20,36 @@ class Server:
     The address of the i-th NIC is 52:54:00:00:00:0i.
     """
 
-    def __init__(self, *names):
+    def __init__(self, *names, model='e1000'):
         self.dir = tempfile.mkdtemp(prefix='server-')
         self.names = names
+        self.model = model
+        self.start()
+
+    def inodes(self):
+        """Of the sockets that are there: a new server makes new ones."""
+        paths = [self.path(name) for name in (*self.names, 'peer')]
+        return [os.stat(path).st_ino for path in paths
+                if os.path.exists(path)]
+
+    def start(self):
+        """Once more, after crash()."""
         args = ['--port', 'stream:' + self.path('peer')]
-        for i, name in enumerate(names):
-            args += ['--port', f'vfio-user:{self.path(name)},model=e1000,'
-                     f'mac={self.mac(name)}']
+        for name in self.names:
+            args += ['--port', f'vfio-user:{self.path(name)},'
+                     f'model={self.model},mac={self.mac(name)}']
+        stale = self.inodes()
         self.process = subprocess.Popen([PROGRAM, 'serve', *args])
-        deadline = time.monotonic() + 10
-        while not all(os.path.exists(self.path(n)) for n in names):
+        deadline = time.monotonic() + 20
+        while set(new := self.inodes()) & set(stale) or (
+                len(new) != len(self.names) + 1):
             assert self.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
+
+    def crash(self):
+        """Its sockets stay behind."""
+        self.process.kill()
+        self.process.wait()
 
     def path(self, name):
         return os.path.join(self.dir, name)

@@ -61,6 +61,13 @@ static int setup_kvm(void)
 	return ioctl(t.cpu, KVM_SET_LAPIC, &apic);
 }
 
+static void config_read(uint8_t config[PCI_CONFIG_SIZE])
+{
+	assert_int_equal(vfu_client_read(t.client,
+					 VFIO_PCI_CONFIG_REGION_INDEX, 0,
+					 config, PCI_CONFIG_SIZE), 0);
+}
+
 static void config_write(unsigned int off, uint32_t val, unsigned int len)
 {
 	uint8_t config[PCI_CONFIG_SIZE];
@@ -68,9 +75,7 @@ static void config_write(unsigned int off, uint32_t val, unsigned int len)
 	assert_int_equal(vfu_client_write(t.client,
 					  VFIO_PCI_CONFIG_REGION_INDEX, off,
 					  &val, len, false), 0);
-	assert_int_equal(vfu_client_read(t.client,
-					 VFIO_PCI_CONFIG_REGION_INDEX, 0,
-					 config, sizeof(config)), 0);
+	config_read(config);
 	nic_msi_config(&t.msi, config);
 }
 
@@ -276,6 +281,55 @@ static void a_reset_or_another_machine_ends_it(void **state)
 	assert_true(stays_away(0x46));
 }
 
+/* As if a bridge above were no bus master. */
+static void cut_off_vectors_are_pending(void **state)
+{
+	uint8_t config[PCI_CONFIG_SIZE];
+
+	SKIP_WITHOUT_KVM();
+	msix_control(PCI_MSIX_FLAGS_ENABLE);
+	entry(1, 0x45, false);
+	config_read(config);
+	nic_msi_cut_off(&t.msi, true, config);
+	signal_vector(1);
+	entry(2, 0x46, false);
+	assert_true(stays_away(0x45));
+	assert_true(pending(0) == 1 << 1);
+	nic_msi_cut_off(&t.msi, false, config);
+	assert_true(comes(0x45));
+	signal_vector(2);
+	assert_true(comes(0x46));
+}
+
+/* A server that knows nothing of what the guest has enabled. */
+static void another_server_goes_on(void **state)
+{
+	uint8_t config[PCI_CONFIG_SIZE];
+	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	struct vfu_client *fresh;
+
+	SKIP_WITHOUT_KVM();
+	msix_control(PCI_MSIX_FLAGS_ENABLE);
+	entry(1, 0x45, false);
+	entry(2, 0x46, true);
+	config_read(config);
+	vfu_client_close(t.client);
+	for (int i = 0; vfu_client_connect(t.path, &fresh); i++) {
+		assert_true(i < 1000);
+		usleep(1000);
+	}
+	t.client = fresh;
+	assert_int_equal(vfu_client_write(fresh, VFIO_PCI_CONFIG_REGION_INDEX,
+					  PCI_COMMAND, &command, 2, false), 0);
+	assert_int_equal(nic_msi_restore(&t.msi, fresh, config), 0);
+	signal_vector(1);
+	assert_true(comes(0x45));
+	signal_vector(2);
+	assert_true(stays_away(0x46));
+	entry(2, 0x46, false);
+	assert_true(comes(0x46));
+}
+
 static void messages_that_kvm_does_not_know_harm_nobody(void **state)
 {
 	SKIP_WITHOUT_KVM();
@@ -302,6 +356,8 @@ int main(void)
 		T(masked_vectors_are_pending),
 		T(msi_reaches_the_apic),
 		T(a_reset_or_another_machine_ends_it),
+		T(cut_off_vectors_are_pending),
+		T(another_server_goes_on),
 		T(messages_that_kvm_does_not_know_harm_nobody),
 #undef T
 	};

@@ -37,6 +37,7 @@ struct card {
 	struct pci_dev dev;
 	struct bus_dev regs, io;
 	unsigned int n_resets;
+	bool cut_off;			/* by a bridge, as last looked */
 };
 
 static struct pci_host host;
@@ -118,9 +119,15 @@ static int card_reset(struct pci_function *fn)
 	return 0;
 }
 
+static void card_gate(struct pci_function *fn)
+{
+	card_of(fn)->cut_off = !pci_bus_masters(fn->bus);
+}
+
 static const struct pci_function_ops card_ops = {
 	.config_read = card_read, .config_write = card_write,
-	.bar = card_bar, .map = card_map, .reset = card_reset,
+	.bar = card_bar, .map = card_map, .gate = card_gate,
+	.reset = card_reset,
 };
 
 static const struct pci_bar card_bars[PCI_N_BARS + 1] = {
@@ -438,8 +445,12 @@ static void test_pull(void **state)
 /* Without MSI the pin: a level, on a line that ports share. */
 static void test_intx(void **state)
 {
-	unsigned int gsi = (unsigned int)pci_host_gsi(&host, &port[0].fn, 1);
+	uint32_t pin = in(0, PORT0, PCI_INTERRUPT_PIN, 1);
+	unsigned int gsi = (unsigned int)pci_host_gsi(&host, &port[0].fn, pin);
 
+	/* No card's: who takes one out does so in an interrupt's thread. */
+	for (unsigned int i = 1; i < pin; i++)
+		assert_int_not_equal(pci_host_gsi(&host, &port[0].fn, i), gsi);
 	assert_int_equal(pci_setup(&host), 0);
 	/* Functions 0 and 1 of slot 1 have the same pin. */
 	for (unsigned int i = 0; i < 2; i++) {
@@ -467,6 +478,31 @@ static void test_no_msi_without_bus_master(void **state)
 	out(0, PORT0, PCI_COMMAND, 2, 3);
 	plug(&port[0].secondary, 0, &card[0]);
 	assert_int_equal(n_msi, 0);
+}
+
+/* DMA and messages of a card go through its bridge, or do not. */
+static void test_bus_master_of_a_bridge(void **state)
+{
+	plug(&port[0].secondary, 0, &card[0]);
+	plug(&bridge.secondary, PCI_DEVFN(1, 0), &card[1]);
+	assert_true(card[0].cut_off);	/* firmware has not run yet */
+	assert_int_equal(pci_setup(&host), 0);
+	assert_false(card[0].cut_off || card[1].cut_off);
+	out(0, PORT0, PCI_COMMAND, 2, 3);
+	assert_true(card[0].cut_off && !card[1].cut_off);
+	out(0, BRIDGE, PCI_COMMAND, 1, 2);
+	assert_true(card[0].cut_off && card[1].cut_off);
+	out(0, PORT0, PCI_COMMAND, 2, 7);
+	out(0, BRIDGE, PCI_COMMAND, 1, 4);
+	assert_false(card[0].cut_off || card[1].cut_off);
+	/* No link, no request. */
+	out(0, PORT0, EXP + PCI_EXP_LNKCTL, 2, PCI_EXP_LNKCTL_LD);
+	assert_true(card[0].cut_off);
+	out(0, PORT0, EXP + PCI_EXP_LNKCTL, 2, 0);
+	assert_false(card[0].cut_off);
+	pci_port_unplug(&port[0]);
+	assert_true(card[0].cut_off);
+	pci_bus_remove(&card[0].fn);
 }
 
 /* Anything may be written anywhere. */
@@ -508,6 +544,7 @@ int main(void)
 		T(test_pull),
 		T(test_intx),
 		T(test_no_msi_without_bus_master),
+		T(test_bus_master_of_a_bridge),
 		T(test_hostile_writes),
 	};
 
