@@ -194,7 +194,7 @@ static const struct {
 	{ "name: x\nmachines:\n  a:\n  b:\n  a:\n", 5,
 	  "machines.a: is there twice" },
 	{ "name: x\nmachine:\n  a:\n", 2, "did you mean 'machines'?" },
-	{ "name: x\nzebra: 1\n", 2, "expected one of name, workers" },
+	{ "name: x\nzebra: 1\n", 2, "expected one of name, networks" },
 	{ M "    vcpu: 1\n", 5, "machines.a.vcpu: there is no such key; did you mean 'vcpus'?" },
 	{ M "    vcpus: 0\n", 5, "machines.a.vcpus: expected a number from 1 to 16, not '0'" },
 	{ M "    vcpus: 17\n", 5, "expected a number" },
