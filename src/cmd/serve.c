@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,21 +96,40 @@ static bool parse_number(const char *text, unsigned long max, unsigned int *n)
 	return true;
 }
 
+static bool parse_workers(const char *text, struct serve_options *o)
+{
+	if (parse_number(text, NIC_SERVER_WORKERS_MAX, &o->n_workers) &&
+	    o->n_workers)
+		return true;
+	log_err("--workers %s: expected 1 to %d", text,
+		NIC_SERVER_WORKERS_MAX);
+	return false;
+}
+
+static bool parse_poll_us(const char *text, struct serve_options *o)
+{
+	if (parse_number(text, LAB_POLL_US_MAX, &o->poll_us))
+		return true;
+	log_err("--poll-us %s: expected 0 to %d", text, LAB_POLL_US_MAX);
+	return false;
+}
+
 static bool parse_cpus(const char *text, struct serve_options *o)
 {
-	char copy[128];
+	char copy[128] = "";
 	char *rest = copy, *part;
+	bool ok = strlen(text) < sizeof(copy);
 
-	if (strlen(text) >= sizeof(copy))
-		return false;
-	strcpy(copy, text);
+	strncpy(copy, text, sizeof(copy) - 1);
 	o->n_cpus = 0;
-	while ((part = strsep(&rest, ",")))
-		if (o->n_cpus == NIC_SERVER_WORKERS_MAX ||
-		    !parse_number(part, CPU_SETSIZE - 1,
-				  &o->cpus[o->n_cpus++]))
-			return false;
-	return true;
+	while (ok && (part = strsep(&rest, ",")))
+		ok = o->n_cpus < NIC_SERVER_WORKERS_MAX &&
+		     parse_number(part, LAB_CPUS_MAX - 1,
+				  &o->cpus[o->n_cpus++]);
+	if (!ok)
+		log_err("--cpus %s: expected up to %d numbers of processors, as 2,3",
+			text, NIC_SERVER_WORKERS_MAX);
+	return ok;
 }
 
 enum {
@@ -154,27 +172,16 @@ static int parse_options(int argc, char **argv, struct serve_options *o)
 			o->api = optarg;
 			break;
 		case OPT_WORKERS:
-			if (!parse_number(optarg, NIC_SERVER_WORKERS_MAX,
-					  &o->n_workers) || !o->n_workers) {
-				log_err("--workers %s: expected 1 to %d",
-					optarg, NIC_SERVER_WORKERS_MAX);
+			if (!parse_workers(optarg, o))
 				return 1 + EXIT_USAGE;
-			}
 			break;
 		case OPT_CPUS:
-			if (!parse_cpus(optarg, o)) {
-				log_err("--cpus %s: expected numbers of processors, as 2,3",
-					optarg);
+			if (!parse_cpus(optarg, o))
 				return 1 + EXIT_USAGE;
-			}
 			break;
 		case OPT_POLL_US:
-			if (!parse_number(optarg, LAB_POLL_US_MAX,
-					  &o->poll_us)) {
-				log_err("--poll-us %s: expected 0 to %d",
-					optarg, LAB_POLL_US_MAX);
+			if (!parse_poll_us(optarg, o))
 				return 1 + EXIT_USAGE;
-			}
 			break;
 		case OPT_NO_SANDBOX:
 			o->sandbox = false;

@@ -46,8 +46,8 @@ enum {
 	LAB_SOCKET_MAX = sizeof(((struct sockaddr_un *)0)->sun_path),
 };
 
-/* How long workers poll before they sleep; docs/workers.md says why so long.  A
- * macro, as it is also a text. */
+/* How long workers poll before they sleep, see docs/workers.md.  A macro, as it
+ * is also a text. */
 #define LAB_POLL_US_DEFAULT 50
 
 /* Smallest and largest memory of a machine, in bytes. */

@@ -26,7 +26,7 @@ enum {
 	N_PORTS = 7,
 	LEN_MIN = 60,
 	LEN_MAX = 3000,
-	N_FRAMES = 4000,	/* each port sends */
+	N_FRAMES = 2000,	/* each port sends */
 	N_COMINGS = 100,
 	PATIENCE_S = 30,
 };
@@ -315,13 +315,13 @@ static void test_ports_come_and_go(void **state)
 		received = get(&f->n_received);
 		worker_call(workers[0], list_macs, &n_macs);
 		assert_true(n_macs <= N_PORTS - 1);
-		usleep(500);
+		usleep(200);
 		assert_int_equal(get(&f->n_sent), sent);
 		assert_int_equal(get(&f->n_received), received);
 		assert_int_equal(vswitch_attach(sw, &f->port), 0);
 		worker_call(linked->queues[0].worker, pull_and_plug, linked);
 		port_stats_sum(linked, &stats);
-		usleep(500);
+		usleep(200);
 	}
 	finish(N_WORKERS, N_PORTS);
 }
@@ -336,7 +336,7 @@ static void make_echo(void *arg)
  * other.  A lost wake-up stops it for good. */
 static void test_no_nudge_is_lost(void **state)
 {
-	enum { N_TURNS = 60000, SECONDS = 6 };
+	enum { N_TURNS = 60000, SECONDS = 3 };
 	uint64_t stop = time_now_ns() + SECONDS * NS_PER_S;
 	uint64_t checked = time_now_ns();
 	uint32_t last = 0;

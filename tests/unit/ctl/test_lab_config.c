@@ -28,6 +28,9 @@ static void full_file(void **state unused)
 {
 	struct lab *lab = parse(
 		"name: full\n"
+		"workers: 2\n"
+		"cpus: [3, 5]\n"
+		"poll_us: 0\n"
 		"networks:\n"
 		"  lan:\n"
 		"  wan: {ageing: 60, mac_table: 16, taps: [tap0, tap1]}\n"
@@ -46,6 +49,10 @@ static void full_file(void **state unused)
 
 	assert_non_null(lab);
 	assert_string_equal(lab->name, "full");
+	assert_int_equal(lab->n_workers, 2);
+	assert_int_equal(lab->n_cpus, 2);
+	assert_int_equal(lab->cpus[1], 5);
+	assert_int_equal(lab->poll_us, 0);
 	assert_int_equal(lab->n_networks, 2);
 	assert_int_equal(lab->networks[0].ageing_s, 300);
 	assert_int_equal(lab->networks[0].mac_table, 8192);
@@ -254,6 +261,11 @@ static const struct {
 	  3, "at most 15 characters" },
 	{ "name: x\nnetworks:\n  n: {taps: [t]}\n  m: {taps: [t]}\nmachines: {a: }\n",
 	  4, "'t' is there twice" },
+	{ "name: x\nworkers: 17\nmachines: {a: }\n", 2,
+	  "workers: expected a number from 1 to 16" },
+	{ "name: x\nworkers: 2\ncpus: [1]\nmachines: {a: }\n", 1,
+	  "one for each of the 2 workers, not 1" },
+	{ "name: x\ncpus: [a]\nmachines: {a: }\n", 2, "cpus[0]: expected a number" },
 	{ "? {a: b}\n: c\n", 1, "expected a key, not a mapping" },
 	{ "name: &a [*a]\nmachines: {a: }\n", 1, "expected name, not a list" },
 };
