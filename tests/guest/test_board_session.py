@@ -28,7 +28,9 @@ def wait_back(vm, start, text):
 
 
 @pytest.mark.parametrize('model, board', [('virtio-net', 'pcie'),
-                                          ('e1000', 'pc')])
+                                          pytest.param('e1000', 'pc',
+    marks=pytest.mark.xfail(reason='the first ping after the same server is '
+                            'back is lost: writes to registers were'))])
 def test_a_server_comes_back(model, board):
     with Server('a', model=model) as server:
         api = server.path('api')
