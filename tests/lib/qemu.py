@@ -108,6 +108,15 @@ def stream_nic(path, driver, **properties):
             '-device', json.dumps(device)]
 
 
+def dgram_nic(path, own_path, driver, **properties):
+    """The same on a datagram port; QEMU's own socket is to be at own_path."""
+    name = f'dgram{next(numbers)}'
+    device = {'driver': driver, 'netdev': name, **properties}
+    return ['-netdev', f'dgram,id={name},local.type=unix,'
+            f'local.path={own_path},remote.type=unix,remote.path={path}',
+            '-device', json.dumps(device)]
+
+
 def tap_nic(ifname, **properties):
     """A virtio-net card on a tap of this host, without MSI-X as vhost_nic():
     QEMU's options for it."""
