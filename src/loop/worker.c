@@ -46,6 +46,7 @@ struct worker {
 	uint64_t now_ns;	/* time of this round */
 	uint64_t last_work_ns;	/* when something was done last */
 	bool busy;		/* what began at now_ns had work */
+	uint64_t last_polled_ns; /* when a poller had work last */
 	uint64_t last_fds_ns;	/* when descriptors were looked at last */
 	bool fake_clock;	/* worker_set_now() was called */
 	struct list pollers;
@@ -421,16 +422,26 @@ static bool look_around(struct worker *w)
 	return worked;
 }
 
+/* Is it time to look at descriptors? */
+static bool fds_due(const struct worker *w)
+{
+	bool busy = w->now_ns - w->last_polled_ns < WORKER_BUSY_NS;
+
+	return w->fake_clock || w->now_ns - w->last_fds_ns >=
+	       (busy ? WORKER_FD_INTERVAL_NS : WORKER_IDLE_FD_INTERVAL_NS);
+}
+
 bool worker_round(struct worker *w)
 {
 	bool worked;
 
 	read_clock(w);
 	worked = poll_all(w);
+	if (worked)
+		w->last_polled_ns = w->now_ns;
 	if (!list_empty(&w->hot))
 		worked |= poll_hot(w);
-	if (w->fake_clock || w->now_ns - w->last_fds_ns >=
-	    (worked ? WORKER_FD_INTERVAL_NS : WORKER_IDLE_FD_INTERVAL_NS))
+	if (fds_due(w))
 		worked |= look_around(w);
 	counter_add(&w->stats.rounds, 1);
 	if (worked) {

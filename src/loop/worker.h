@@ -47,6 +47,10 @@ struct worker;
  * two looks at a queue, and that is what a frame then waits for. */
 #define WORKER_IDLE_FD_INTERVAL_NS 1000
 
+/* So long after a poller has had work the worker is still taken for busy: the
+ * answer to a frame may come, and is not to wait for a system call. */
+#define WORKER_BUSY_NS 5000
+
 /* Something that may have work every round: a queue. */
 struct poller {
 	/* Do a bounded amount of work; was there any? */
