@@ -28,9 +28,6 @@ static void fill_whole(struct frame *frame, struct iovec *seg, uint8_t *base,
 {
 	uint32_t hdr_len = min_of(len, (uint32_t)FRAME_HDR_MAX);
 
-	/* Of a length that it knows the bounds of, gcc makes a string
-	 * instruction, which takes longer to start than the copy takes. */
-	__asm__("" : "+r"(hdr_len));
 	memcpy(frame->hdr, base, hdr_len);
 	*seg = (struct iovec){ base + hdr_len, len - hdr_len };
 	frame->len = len;
