@@ -95,7 +95,7 @@ static uint16_t offset_without_tag(uint16_t off)
 	return off >= ETH_HDR_LEN + ETH_TAG_LEN ? off - ETH_TAG_LEN : off;
 }
 
-void frame_pop_vlan(struct frame *frame)
+void frame_pop_tag(struct frame *frame)
 {
 	struct vlan_tag tag;
 

@@ -14,9 +14,11 @@
 #define PORT_FRAME_H
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "base/util.h"
+#include "proto/eth.h"
 
 enum {
 	/* Header bytes copied at most (all of them if the frame is shorter). */
@@ -121,13 +123,23 @@ static inline int must_check batch_fill(struct frame_batch *batch,
 /** batch_commit() - the frame of batch_next() is complete: n grows by one */
 void batch_commit(struct frame_batch *batch, struct frame *frame);
 
+/** frame_pop_tag() - the rest of the next, where there may be a tag */
+void frame_pop_tag(struct frame *frame);
+
 /**
  * frame_pop_vlan() - move an 802.1Q tag (0x8100) from the bytes to vlan_tci
  *
  * Nothing happens if there is none, the frame is shorter than a tagged one, or
  * a tag is beside it already.  Moves csum_start and gso_hdr_len along.
  */
-void frame_pop_vlan(struct frame *frame);
+static inline void frame_pop_vlan(struct frame *frame)
+{
+	be16 type;
+
+	memcpy(&type, frame->hdr + 2 * ETH_ADDR_LEN, sizeof(type));
+	if (unlikely(be16_get(type) == ETH_TYPE_VLAN))
+		frame_pop_tag(frame);
+}
 
 /** frame_push_vlan() - the reverse; needs 4 bytes of headroom (there are) */
 void frame_push_vlan(struct frame *frame);

@@ -399,9 +399,12 @@ unsigned int vswitch_input(struct port_queue *sender,
 			   struct frame_batch *batch)
 {
 	struct part *part = sender->port->sw;
-	struct pass pass = { .sender = sender, .n = batch->n };
+	struct pass pass;
 	unsigned int done;
 
+	pass.sender = sender;
+	pass.n = batch->n;
+	pass.remote = 0;
 	for (unsigned int i = 0; i < pass.n; i++)
 		pass.frames[i] = &batch->frames[i];
 	stage_parse(&pass);

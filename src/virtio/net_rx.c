@@ -122,9 +122,20 @@ static void make_header(const struct virtio_net *net,
 	hdr->padding = le16_of(0);
 }
 
-/* A guest may send from where another of its NICs receives: memmove. */
-static void copy_frame(const struct frame *frame, uint8_t *to)
+/* Into one buffer, at @to, where there is room.  A guest may send from where
+ * another of its NICs receives: memmove. */
+static void copy_whole(const struct virtio_net *net, const struct frame *frame,
+		       uint8_t *to)
 {
+	struct virtio_net_hdr hdr;
+
+	make_header(net, frame, 1, &hdr);
+	/* The usual length is known to the compiler. */
+	if (likely(net->hdr_len == VIRTIO_NET_HDR_LEN))
+		memcpy(to, &hdr, VIRTIO_NET_HDR_LEN);
+	else
+		memcpy(to, &hdr, net->hdr_len);
+	to += net->hdr_len;
 	memcpy(to, frame->hdr, frame->hdr_len);
 	to += frame->hdr_len;
 	for (unsigned int i = 0; i < frame->n_segs; i++) {
@@ -133,55 +144,38 @@ static void copy_frame(const struct frame *frame, uint8_t *to)
 	}
 }
 
-/* Header and frame into the chains gathered; there is room. */
-static void copy_in(const struct virtio_net *net,
-		    const struct vring_chain *chain, unsigned int n_chains,
-		    const struct frame *frame)
+/* Into the chains gathered, piece by piece; there is room. */
+static void copy_spread(const struct virtio_net *net,
+			const struct frame *frame,
+			const struct vring_chain *chain, unsigned int n_chains)
 {
-	const struct iovec *iov = &chain->iov[chain->n_out];
+	struct sink sink = { chain, chain->n_out, 0 };
 	struct virtio_net_hdr hdr;
 
 	make_header(net, frame, n_chains, &hdr);
-	if (likely(iov->iov_len >= net->hdr_len + frame->len)) {
-		memcpy(iov->iov_base, &hdr, net->hdr_len);
-		copy_frame(frame, (uint8_t *)iov->iov_base + net->hdr_len);
-	} else {
-		struct sink sink = { chain, chain->n_out, 0 };
-
-		sink_put(&sink, &hdr, net->hdr_len);
-		sink_put(&sink, frame->hdr, frame->hdr_len);
-		for (unsigned int i = 0; i < frame->n_segs; i++)
-			sink_put(&sink, frame->segs[i].iov_base,
-				 frame->segs[i].iov_len);
-	}
+	sink_put(&sink, &hdr, net->hdr_len);
+	sink_put(&sink, frame->hdr, frame->hdr_len);
+	for (unsigned int i = 0; i < frame->n_segs; i++)
+		sink_put(&sink, frame->segs[i].iov_base,
+			 frame->segs[i].iov_len);
 }
 
-/* Does a frame, header and all @len bytes, fit into the next buffer at hand, as
- * most do? */
-static bool fits_next(const struct virtio_net_vq *vq, uint32_t len)
+/* Does the driver let it pass? */
+static bool wanted(struct virtio_net *net, const struct frame *frame)
 {
-	const struct vring_chain *chain = vring_chain(&vq->ring, 0);
-
-	return vring_n_ahead(&vq->ring) && !chain->bad && chain->n_in &&
-	       chain->iov[chain->n_out].iov_len >= len;
+	if (likely(!net->filters || net_wants(net, frame)))
+		return true;
+	counter_add(&net->counters.rx_filtered, 1);
+	return false;
 }
 
-/* One frame; false: no room. */
-static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
+/* A frame into as many chains as it needs; false: no room. */
+static bool receive_spread(struct virtio_net_vq *vq, const struct frame *frame)
 {
 	struct virtio_net *net = vq->net;
 	uint32_t left = net->hdr_len + frame->len;
 	unsigned int n_chains;
 
-	if (net->filters && !net_wants(net, frame)) {
-		counter_add(&net->counters.rx_filtered, 1);
-		return true;
-	}
-	if (likely(fits_next(vq, left))) {
-		copy_in(net, vring_chain(&vq->ring, 0), 1, frame);
-		vring_use(&vq->ring, left);
-		return true;
-	}
 	switch (gather_frame(vq, left, &n_chains)) {
 	case GATHER_OK:
 		break;
@@ -191,7 +185,7 @@ static bool receive(struct virtio_net_vq *vq, const struct frame *frame)
 	default:
 		return false;
 	}
-	copy_in(net, vring_chain(&vq->ring, 0), n_chains, frame);
+	copy_spread(net, frame, vring_chain(&vq->ring, 0), n_chains);
 	while (n_chains--) {
 		uint32_t n = min_of(left, vring_chain(&vq->ring, 0)->in_len);
 
@@ -213,24 +207,18 @@ static void prefetch_lines_to_write(const uint8_t *p, size_t len)
 		prefetch_to_write(p + off);
 }
 
-/* Ask for the payload of a frame, and for the @i_chain-th chain's buffer, where
- * it will likely go. */
-static void prefetch(const struct virtio_net_vq *vq, const struct frame *frame,
-		     unsigned int i_chain)
+/* Ask for the payload of a frame, and for the buffer where it will likely
+ * go. */
+static void prefetch(const struct virtio_net *net, const struct frame *frame,
+		     const struct vring_chain *chain)
 {
-	uint32_t len = min_of(frame->len + vq->net->hdr_len,
+	const struct iovec *to = &chain->iov[chain->n_out];
+	uint32_t len = min_of(frame->len + net->hdr_len,
 			      (uint32_t)PREFETCH_LEN);
 
-	if (i_chain < vring_n_ahead(&vq->ring)) {
-		const struct vring_chain *chain = vring_chain(&vq->ring,
-							      i_chain);
-
-		if (chain->n_in)
-			prefetch_lines_to_write(
-				chain->iov[chain->n_out].iov_base,
-				min_of(chain->iov[chain->n_out].iov_len,
-				       (size_t)len));
-	}
+	if (chain->n_in)
+		prefetch_lines_to_write(to->iov_base,
+					min_of(to->iov_len, (size_t)len));
 	if (frame->n_segs)
 		prefetch_lines(frame->segs[0].iov_base,
 			       min_of(frame->segs[0].iov_len, (size_t)len));
@@ -246,25 +234,51 @@ static unsigned int prefetch_distance(uint32_t len)
 		      (unsigned int)PREFETCH_AHEAD_MIN);
 }
 
+/* Frames into the next buffers, each into one, as most go: as many as fit so,
+ * and are wanted. */
+static unsigned int receive_whole(struct virtio_net_vq *vq,
+				  struct frame *const *frames, unsigned int n)
+{
+	const struct vring_chain *chains = vring_chain(&vq->ring, 0);
+	struct virtio_net *net = vq->net;
+	unsigned int ahead = prefetch_distance(frames[0]->len), i;
+	uint32_t lens[BATCH_MAX];
+
+	n = min_of(n, vring_n_ahead(&vq->ring));
+	for (i = 0; i < min_of(n, ahead); i++)
+		prefetch(net, frames[i], &chains[i]);
+	for (i = 0; i < n; i++) {
+		const struct iovec *iov = &chains[i].iov[chains[i].n_out];
+
+		if (likely(i + ahead < n))
+			prefetch(net, frames[i + ahead], &chains[i + ahead]);
+		lens[i] = net->hdr_len + frames[i]->len;
+		if (unlikely(!chains[i].n_in || iov->iov_len < lens[i] ||
+			     (net->filters && !net_wants(net, frames[i]))))
+			break;
+		copy_whole(net, frames[i], iov->iov_base);
+	}
+	vring_use_run(&vq->ring, lens, i);
+	return i;
+}
+
 unsigned int net_rx_burst(struct port_queue *queue,
 			  struct frame *const *frames, unsigned int n)
 {
 	struct virtio_net_vq *vq = rx_vq(queue);
-	unsigned int ahead, i;
+	unsigned int i = 0;
 
 	if (!vring_ready(&vq->ring) || !vq->enabled) {
 		counter_add(&queue->stats.rx_link_down, n);
 		return n;
 	}
 	vring_fetch(&vq->ring, n);
-	ahead = prefetch_distance(frames[0]->len);
-	for (i = 0; i < min_of(n, ahead); i++)
-		prefetch(vq, frames[i], i);
-	for (i = 0; i < n; i++) {
-		if (i + ahead < n)
-			prefetch(vq, frames[i + ahead], ahead);
-		if (!receive(vq, frames[i]))
+	while (i < n) {
+		i += receive_whole(vq, &frames[i], n - i);
+		if (likely(i == n) || (wanted(vq->net, frames[i]) &&
+				       !receive_spread(vq, frames[i])))
 			break;
+		i++;
 	}
 	vq_check(vq);
 	return i;

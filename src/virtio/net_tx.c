@@ -24,8 +24,12 @@ enum fate {
 /* The burst under way; tx_done() follows tx_burst() on the same thread. */
 static _Thread_local struct {
 	uint8_t fate[BATCH_MAX];	/* enum fate, of each chain */
+	bool bad;			/* not all of them are frames */
 	unsigned int n_used;		/* chains given back */
 } burst;
+
+/* Nothing is written into what is sent. */
+static const uint32_t no_lens[BATCH_MAX];
 
 static void count_bad(struct port_queue *queue,
 		      struct virtio_net_counters *counters, enum fate fate)
@@ -52,13 +56,11 @@ static void count_bad(struct port_queue *queue,
 static void use_until(struct port_queue *queue, struct virtio_net_vq *vq,
 		      unsigned int end)
 {
-	for (; burst.n_used < end; burst.n_used++) {
-		enum fate fate = burst.fate[burst.n_used];
-
-		vring_use(&vq->ring, 0);
-		if (unlikely(fate != FATE_FRAME))
-			count_bad(queue, &vq->net->counters, fate);
-	}
+	vring_use_run(&vq->ring, no_lens, end - burst.n_used);
+	if (unlikely(burst.bad))
+		for (unsigned int i = burst.n_used; i < end; i++)
+			count_bad(queue, &vq->net->counters, burst.fate[i]);
+	burst.n_used = end;
 }
 
 /* The header may share a buffer with the packet, or be spread over several. */
@@ -125,6 +127,7 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 		return;
 	n = vring_fetch(ring, BATCH_MAX);
 	burst.n_used = 0;
+	burst.bad = false;
 	vq_check(vq);
 	*worked |= vq->polled;
 	if (!n)
@@ -142,9 +145,11 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 		if (likely(burst.fate[i] == FATE_FRAME)) {
 			frame->cookie = i;
 			batch_commit(batch, frame);
-		} else if (!batch->n) {
-			use_until(queue, vq, i + 1);
+			continue;
 		}
+		burst.bad = true;
+		if (!batch->n)
+			use_until(queue, vq, i + 1);
 	}
 	if (burst.n_used) {
 		*worked = true;

@@ -250,18 +250,20 @@ unsigned int vring_fetch(struct vring *ring, unsigned int want)
 	return ring->broken ? 0 : ring->ahead->n;
 }
 
-void vring_use(struct vring *ring, uint32_t len)
+void vring_use_run(struct vring *ring, const uint32_t *lens, unsigned int n)
 {
-	const struct vring_chain *chain =
-		&ring->ahead->chain[ring->ahead->first++];
+	const struct vring_chain *chains =
+		&ring->ahead->chain[ring->ahead->first];
 
 	if (unlikely(ring->log.buffers))
-		log_chain(ring, chain, len);
+		for (unsigned int i = 0; i < n; i++)
+			log_chain(ring, &chains[i], lens[i]);
 	if (ring->packed)
-		packed_use(ring, chain, len);
+		packed_use(ring, chains, lens, n);
 	else
-		split_use(ring, chain, len);
-	ring->n_unpublished++;
+		split_use(ring, chains, lens, n);
+	ring->ahead->first += n;
+	ring->n_unpublished += (uint16_t)n;
 }
 
 void vring_publish(struct vring *ring)

@@ -10,7 +10,7 @@
  *
  *   vring_fetch()     have so many chains at hand, if there are
  *   vring_chain()     each of them
- *   vring_use()       the oldest is done; for as many as are
+ *   vring_use_run()   the oldest are done, so many of them
  *   vring_publish()   once a batch: the driver may see them
  *   vring_wants_call()  is the driver to be interrupted?
  *
@@ -184,9 +184,17 @@ static inline const struct vring_chain *vring_chain(const struct vring *ring,
  */
 unsigned int vring_fetch(struct vring *ring, unsigned int want);
 
-/** vring_use() - the oldest chain at hand goes back to the driver, with @len
- * bytes written into it */
-void vring_use(struct vring *ring, uint32_t len);
+/**
+ * vring_use_run() - the @n oldest chains at hand go back to the driver
+ * @lens: bytes that have been written into each
+ */
+void vring_use_run(struct vring *ring, const uint32_t *lens, unsigned int n);
+
+/** vring_use() - the same for one */
+static inline void vring_use(struct vring *ring, uint32_t len)
+{
+	vring_use_run(ring, &len, 1);
+}
 
 /** vring_publish() - what was used becomes visible, all at once */
 void vring_publish(struct vring *ring);

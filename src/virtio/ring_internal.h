@@ -82,33 +82,41 @@ struct vring_chain *chain_begin(struct vring_ahead *ahead);
 
 /**
  * chain_one() - a chain of one buffer that lies where the last one did
+ * @window: a copy of the ring's
+ * @iov: for its piece
  *
  * What nearly all are, made in one go.  Return: false: it is not such a one;
  * chain_begin() and chain_add() are for all.
  */
-static inline bool chain_one(struct vring *ring, const struct desc *desc,
-			     uint16_t id)
+static inline bool chain_one(const struct dma_window *window, bool out_only,
+			     const struct desc *desc, uint16_t id,
+			     struct vring_chain *chain, struct iovec *iov)
 {
-	struct vring_ahead *ahead = ring->ahead;
-	struct vring_chain *chain = &ahead->chain[ahead->n];
-	unsigned int in = !!(desc->flags & DESC_WRITE) &
-			  !ring->config.out_only;
-	void *hva = dma_window_find(&ring->window, desc->addr, desc->len,
+	unsigned int in = !!(desc->flags & DESC_WRITE) & !out_only;
+	void *hva = dma_window_find(window, desc->addr, desc->len,
 				    DMA_READ << in);
 
 	_Static_assert(DMA_READ << 1 == DMA_WRITE, "in picks the one or other");
 	if (unlikely(!hva || desc->flags & (DESC_NEXT | DESC_INDIRECT)))
 		return false;
-	chain->iov = &ahead->iov[ahead->n_iov++];
-	*chain->iov = (struct iovec){ hva, desc->len };
-	chain->n_out = (uint16_t)!in;
-	chain->n_in = (uint16_t)in;
-	chain->id = id;
-	chain->n_slots = 1;
-	chain->out_len = desc->len & (in - 1);
-	chain->in_len = desc->len & -in;
-	chain->bad = false;
+	*iov = (struct iovec){ hva, desc->len };
+	*chain = (struct vring_chain) {
+		.iov = iov,
+		.n_out = (uint16_t)!in,
+		.n_in = (uint16_t)in,
+		.id = id,
+		.n_slots = 1,
+		.out_len = desc->len & (in - 1),
+		.in_len = desc->len & -in,
+	};
 	return true;
+}
+
+/** chain_ones_max() - so many of them may be made, each after the other */
+static inline unsigned int chain_ones_max(const struct vring_ahead *ahead)
+{
+	return min_of(VRING_AHEAD_MAX - ahead->n, VRING_AHEAD_IOV -
+		      ahead->n_iov);
 }
 
 /** chain_add() - one more buffer; false: the ring is broken */
@@ -139,8 +147,8 @@ static inline bool event_passed(uint16_t event, uint16_t now, uint16_t old)
 int split_map(struct vring *ring);
 void split_begin(struct vring *ring, const struct vring_state *state);
 void split_fetch(struct vring *ring, unsigned int n);
-void split_use(struct vring *ring, const struct vring_chain *chain,
-	       uint32_t len);
+void split_use(struct vring *ring, const struct vring_chain *chains,
+	       const uint32_t *lens, unsigned int n);
 void split_publish(struct vring *ring);
 bool split_wants_call(struct vring *ring, uint16_t old);
 void split_arm(struct vring *ring, bool on);
@@ -150,8 +158,8 @@ void split_log_used(struct vring *ring);
 int packed_map(struct vring *ring);
 void packed_begin(struct vring *ring, const struct vring_state *state);
 void packed_fetch(struct vring *ring, unsigned int n);
-void packed_use(struct vring *ring, const struct vring_chain *chain,
-		uint32_t len);
+void packed_use(struct vring *ring, const struct vring_chain *chains,
+		const uint32_t *lens, unsigned int n);
 void packed_publish(struct vring *ring);
 bool packed_wants_call(struct vring *ring, uint16_t old);
 void packed_arm(struct vring *ring, bool on);

@@ -158,49 +158,89 @@ static unsigned int n_fetched(const struct vring *r)
 	return (unsigned int)(r->fetch.idx + r->size - r->avail.idx);
 }
 
-void packed_fetch(struct vring *r, unsigned int n)
+/* Chains of one buffer each, as many as come next, at most @n. */
+static unsigned int fetch_ones(struct vring *r, unsigned int n)
 {
 	struct vring_ahead *ahead = r->ahead;
+	struct vring_chain *chain = &ahead->chain[ahead->n];
+	struct iovec *iov = &ahead->iov[ahead->n_iov];
+	const struct dma_window window = r->window;
+	const bool out_only = r->config.out_only;
+	struct vring_pos pos = r->fetch;
+	unsigned int i;
 
-	for (; n && chain_room(ahead); n--) {
-		unsigned int before = n_fetched(r);
-		uint16_t flags;
-
-		if (before >= r->size)
-			return;
+	n = min_of(min_of(n, chain_ones_max(ahead)), r->size - n_fetched(r));
+	for (i = 0; i < n; i++) {
+		const uint8_t *p = slot(r, pos.idx);
 		/* Acquire: what the flags vouch for is read after them. */
-		flags = word16_acquire(slot(r, r->fetch.idx) + DESC_FLAGS);
-		if (!is_avail(flags, r->fetch.wrap) || !fetch_chain(r, flags))
+		uint16_t flags = word16_acquire(p + DESC_FLAGS);
+		struct desc desc;
+
+		if (!is_avail(flags, pos.wrap))
+			break;
+		desc = read_desc(p, flags);
+		if (!chain_one(&window, out_only, &desc, desc.next, &chain[i],
+			       &iov[i]))
+			break;
+		step(r, &pos, 1);
+	}
+	ahead->n += i;
+	ahead->n_iov += i;
+	r->fetch = pos;
+	return i;
+}
+
+/* The next chain, of whatever kind; false: there is none. */
+static bool fetch_any(struct vring *r)
+{
+	unsigned int before = n_fetched(r);
+	uint16_t flags;
+
+	if (before >= r->size)
+		return false;
+	flags = word16_acquire(slot(r, r->fetch.idx) + DESC_FLAGS);
+	if (!is_avail(flags, r->fetch.wrap) || !fetch_chain(r, flags))
+		return false;
+	if (before + r->ahead->chain[r->ahead->n].n_slots > r->size)
+		return vring_break(r, "chains that overlap in the ring");
+	r->ahead->n++;
+	return true;
+}
+
+void packed_fetch(struct vring *r, unsigned int n)
+{
+	for (;;) {
+		n -= fetch_ones(r, n);
+		if (!n || !chain_room(r->ahead) || !fetch_any(r))
 			return;
-		if (unlikely(before + ahead->chain[ahead->n].n_slots >
-			     r->size)) {
-			vring_break(r, "chains that overlap in the ring");
-			return;
-		}
-		ahead->n++;
+		n--;
 	}
 }
 
 /* The first one's flags stay back until the batch is published. */
-void packed_use(struct vring *r, const struct vring_chain *chain, uint32_t len)
+void packed_use(struct vring *r, const struct vring_chain *chains,
+		const uint32_t *lens, unsigned int n)
 {
-	uint8_t *p = slot(r, r->used.idx);
-	uint16_t flags = r->used.wrap ? DESC_AVAIL | DESC_USED : 0;
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *p = slot(r, r->used.idx);
+		uint16_t flags = r->used.wrap ? DESC_AVAIL | DESC_USED : 0;
 
-	if (len)
-		flags |= DESC_WRITE;
-	if (!r->n_unpublished) {
-		r->first = r->used;
-		r->first_flags = flags;
-		__atomic_store_n((uint32_t *)(p + DESC_WORD2), len,
-				 __ATOMIC_RELAXED);
-		word16_set(p + DESC_ID, chain->id);
-	} else {
-		word64_set(p + DESC_WORD2, len | (uint64_t)chain->id << 32 |
-			   (uint64_t)flags << 48);
+		if (lens[i])
+			flags |= DESC_WRITE;
+		if (!r->n_unpublished && !i) {
+			r->first = r->used;
+			r->first_flags = flags;
+			__atomic_store_n((uint32_t *)(p + DESC_WORD2), lens[i],
+					 __ATOMIC_RELAXED);
+			word16_set(p + DESC_ID, chains[i].id);
+		} else {
+			word64_set(p + DESC_WORD2,
+				   lens[i] | (uint64_t)chains[i].id << 32 |
+				   (uint64_t)flags << 48);
+		}
+		step(r, &r->used, chains[i].n_slots);
+		step(r, &r->avail, chains[i].n_slots);
 	}
-	step(r, &r->used, chain->n_slots);
-	step(r, &r->avail, chain->n_slots);
 }
 
 /* The driver goes by order: it sees none of them before the first. */

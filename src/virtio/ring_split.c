@@ -97,10 +97,11 @@ static bool walk(struct vring *r, struct vring_chain *chain,
 	}
 }
 
-/* Any chain, from @desc on, which is its head. */
-static bool fetch_any(struct vring *r, uint16_t head, struct desc desc)
+/* Any chain. */
+static bool fetch_any(struct vring *r, uint16_t head)
 {
 	struct vring_chain *chain = chain_begin(r->ahead);
+	struct desc desc = read_desc(r->desc, head);
 	uint8_t *table = r->desc;
 	unsigned int n = r->size;
 
@@ -118,18 +119,52 @@ static bool fetch_any(struct vring *r, uint16_t head, struct desc desc)
 	return walk(r, chain, table, n, desc);
 }
 
-static inline bool fetch_chain(struct vring *r, uint16_t head)
+/* As many chains of one buffer each as begin with the next @n @heads. */
+static unsigned int fetch_ones(struct vring *r, const uint16_t *heads,
+			       unsigned int n)
 {
-	struct desc desc = read_desc(r->desc, head);
+	struct vring_ahead *ahead = r->ahead;
+	struct vring_chain *chain = &ahead->chain[ahead->n];
+	struct iovec *iov = &ahead->iov[ahead->n_iov];
+	const struct dma_window window = r->window;
+	const bool out_only = r->config.out_only;
+	const uint8_t *table = r->desc;
+	unsigned int i;
 
-	return likely(chain_one(r, &desc, head)) || fetch_any(r, head, desc);
+	n = min_of(n, chain_ones_max(ahead));
+	for (i = 0; i < n; i++) {
+		struct desc desc = read_desc(table, heads[i]);
+
+		if (!chain_one(&window, out_only, &desc, heads[i], &chain[i],
+			       &iov[i]))
+			break;
+	}
+	ahead->n += i;
+	ahead->n_iov += i;
+	r->fetch.idx += (uint16_t)i;
+	return i;
+}
+
+/* The driver's next @n heads; false: the ring is broken. */
+static bool read_heads(struct vring *r, uint16_t *heads, unsigned int n)
+{
+	const uint8_t *ring = r->driver + AVAIL_RING, *table = r->desc;
+	unsigned int mask = r->size - 1u, at = r->fetch.idx;
+	uint16_t beyond = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		heads[i] = word16(ring + 2 * ((at + i) & mask));
+		beyond |= heads[i] > mask;
+		prefetch_to_read(table + heads[i] * DESC_LEN);
+	}
+	return likely(!beyond) ||
+	       vring_break(r, "a chain that begins beyond the table");
 }
 
 void split_fetch(struct vring *r, unsigned int max)
 {
 	uint16_t heads[VRING_AHEAD_MAX];
-	uint16_t mask = r->size - 1;
-	unsigned int n = (uint16_t)(r->seen - r->fetch.idx);
+	unsigned int n = (uint16_t)(r->seen - r->fetch.idx), i = 0;
 
 	/* The index's cache line is the driver's: look only if need be. */
 	if (n < max) {
@@ -141,32 +176,30 @@ void split_fetch(struct vring *r, unsigned int max)
 		}
 	}
 	n = min_of(n, max);
-	for (unsigned int i = 0; i < n; i++) {
-		uint16_t at = (uint16_t)(r->fetch.idx + i) & mask;
-
-		heads[i] = word16(r->driver + AVAIL_RING + 2 * at);
-		if (unlikely(heads[i] >= r->size)) {
-			vring_break(r, "a chain that begins beyond the table");
-			return;
-		}
-		prefetch_to_read(r->desc + heads[i] * DESC_LEN);
-	}
-	for (unsigned int i = 0; i < n && chain_room(r->ahead); i++) {
-		if (!fetch_chain(r, heads[i]))
+	if (!read_heads(r, heads, n))
+		return;
+	for (;;) {
+		i += fetch_ones(r, &heads[i], n - i);
+		if (likely(i == n) || !chain_room(r->ahead) ||
+		    !fetch_any(r, heads[i]))
 			break;
 		r->ahead->n++;
 		r->fetch.idx++;
+		i++;
 	}
 }
 
-void split_use(struct vring *r, const struct vring_chain *chain, uint32_t len)
+void split_use(struct vring *r, const struct vring_chain *chains,
+	       const uint32_t *lens, unsigned int n)
 {
-	uint16_t at = r->used.idx & (r->size - 1);
+	uint8_t *ring = r->device + USED_RING;
+	unsigned int mask = r->size - 1u, at = r->used.idx;
 
-	word64_set(r->device + USED_RING + USED_ELEM_LEN * at,
-		   chain->id | (uint64_t)len << 32);
-	r->used.idx++;
-	r->avail.idx++;
+	for (unsigned int i = 0; i < n; i++)
+		word64_set(ring + USED_ELEM_LEN * ((at + i) & mask),
+			   chains[i].id | (uint64_t)lens[i] << 32);
+	r->used.idx += (uint16_t)n;
+	r->avail.idx += (uint16_t)n;
 }
 
 /* Elements first, then the index (2.7.8.2): the driver reads it before them. */
