@@ -273,6 +273,7 @@ unsigned int net_rx_burst(struct port_queue *queue,
 		return n;
 	}
 	vring_fetch(&vq->ring, n);
+	vring_prefetch_used(&vq->ring);
 	while (i < n) {
 		i += receive_whole(vq, &frames[i], n - i);
 		if (likely(i == n) || (wanted(vq->net, frames[i]) &&

@@ -98,21 +98,34 @@ static enum fate make_frame(const struct virtio_net_vq *vq,
 	return FATE_FRAME;
 }
 
-/* Ask for the headers of chains [from, end): the guest's core has just written
- * those lines. */
+/* Ask for the headers of chains [from, end), as much as will be copied. */
 static void prefetch_headers(const struct vring *ring, unsigned int from,
 			     unsigned int end)
 {
 	for (unsigned int i = from; i < end; i++) {
 		const struct vring_chain *chain = vring_chain(ring, i);
 		const uint8_t *p;
+		size_t len;
 
 		if (!chain->n_out)
 			continue;
 		p = chain->iov->iov_base;
-		prefetch_to_read(p);
-		prefetch_to_read(p + min_of(chain->iov->iov_len,
-					    (size_t)CACHE_LINE) - 1);
+		len = min_of(chain->iov->iov_len, (size_t)FRAME_HDR_MAX);
+		for (size_t off = 0; off < len; off += CACHE_LINE)
+			prefetch_to_read(p + off);
+		prefetch_to_read(p + len - 1);
+	}
+}
+
+/* Nothing to send: a good moment to have buffers at hand for what is next to be
+ * received, which then waits for fewer cache lines. */
+static void fetch_to_receive(struct virtio_net_vq *tx)
+{
+	struct virtio_net_vq *rx = tx - 1;
+
+	if (!vring_n_ahead(&rx->ring)) {
+		vring_fetch(&rx->ring, BATCH_MAX);
+		vq_check(rx);
 	}
 }
 
@@ -130,8 +143,10 @@ void net_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	burst.bad = false;
 	vq_check(vq);
 	*worked |= vq->polled;
-	if (!n)
+	if (!n) {
+		fetch_to_receive(vq);
 		return;
+	}
 	prefetch_headers(ring, had, n);
 	n = min_of(n, (unsigned int)BATCH_MAX);
 	for (i = 0; i < n; i++) {

@@ -266,6 +266,14 @@ void vring_use_run(struct vring *ring, const uint32_t *lens, unsigned int n)
 	ring->n_unpublished += (uint16_t)n;
 }
 
+void vring_prefetch_used(const struct vring *ring)
+{
+	if (ring->packed)
+		packed_prefetch_used(ring);
+	else
+		split_prefetch_used(ring);
+}
+
 void vring_publish(struct vring *ring)
 {
 	if (!ring->n_unpublished)

@@ -196,6 +196,10 @@ static inline void vring_use(struct vring *ring, uint32_t len)
 	vring_use_run(ring, &len, 1);
 }
 
+/** vring_prefetch_used() - chains are about to be used: ask for the lines that
+ * will be written, which the driver looks at */
+void vring_prefetch_used(const struct vring *ring);
+
 /** vring_publish() - what was used becomes visible, all at once */
 void vring_publish(struct vring *ring);
 

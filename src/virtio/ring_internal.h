@@ -149,6 +149,7 @@ void split_begin(struct vring *ring, const struct vring_state *state);
 void split_fetch(struct vring *ring, unsigned int n);
 void split_use(struct vring *ring, const struct vring_chain *chains,
 	       const uint32_t *lens, unsigned int n);
+void split_prefetch_used(const struct vring *ring);
 void split_publish(struct vring *ring);
 bool split_wants_call(struct vring *ring, uint16_t old);
 void split_arm(struct vring *ring, bool on);
@@ -160,6 +161,7 @@ void packed_begin(struct vring *ring, const struct vring_state *state);
 void packed_fetch(struct vring *ring, unsigned int n);
 void packed_use(struct vring *ring, const struct vring_chain *chains,
 		const uint32_t *lens, unsigned int n);
+void packed_prefetch_used(const struct vring *ring);
 void packed_publish(struct vring *ring);
 bool packed_wants_call(struct vring *ring, uint16_t old);
 void packed_arm(struct vring *ring, bool on);

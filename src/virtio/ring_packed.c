@@ -243,6 +243,11 @@ void packed_use(struct vring *r, const struct vring_chain *chains,
 	}
 }
 
+void packed_prefetch_used(const struct vring *r)
+{
+	prefetch_to_write(slot(r, r->used.idx));
+}
+
 /* The driver goes by order: it sees none of them before the first. */
 void packed_publish(struct vring *r)
 {

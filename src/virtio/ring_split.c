@@ -202,6 +202,14 @@ void split_use(struct vring *r, const struct vring_chain *chains,
 	r->avail.idx += (uint16_t)n;
 }
 
+void split_prefetch_used(const struct vring *r)
+{
+	unsigned int at = r->used.idx & (r->size - 1u);
+
+	prefetch_to_write(r->device + USED_IDX);
+	prefetch_to_write(r->device + USED_RING + USED_ELEM_LEN * at);
+}
+
 /* Elements first, then the index (2.7.8.2): the driver reads it before them. */
 void split_publish(struct vring *r)
 {
