@@ -47,6 +47,10 @@ class Ovs:
     def missing():
         return '' if os.path.exists(VSWITCHD) else 'openvswitch-switch-dpdk'
 
+    @property
+    def pid(self):
+        return self.processes[-1].pid
+
     def busy_cycles(self, _):
         """Of all frames so far"""
         stats = subprocess.run(

@@ -6,7 +6,7 @@ and Open vSwitch with DPDK (learning by MAC), in one run, taking turns.
     bench/vhost.py [ROUNDS]             (3)
 
 The switch has core 0; both machines, stock DPDK virtio-user NICs, have core 1.
-Needs root, two cores, huge pages, and Debian's dpdk, libdpdk-dev and
+Needs root, two cores, huge pages, and Debian's dpdk-dev, libdpdk-dev and
 openvswitch-switch-dpdk; a peer that is not installed is left out.
 
 Figures of one run are to be compared with each other only: each is also given
@@ -15,9 +15,11 @@ them the time a cache line takes from one to the other ("hop"): rounds in which
 it was the same for all (near or far) are told apart.
 
 Cycles are those of the time stamp counter that the switch's core was busy for a
-frame, as each switch counts them itself.
+frame, as each switch counts them itself; instructions, where perf and the
+processor can count them, those of its process in user mode.
 """
 import collections
+import contextlib
 import http.client
 import json
 import os
@@ -39,7 +41,7 @@ PROGRAM = os.environ.get('BACKPLANE', str(TREE / 'build' / 'backplane'))
 SECONDS = float(os.environ.get('BENCH_SECONDS', '2'))
 CLIENT = TREE / 'build' / 'bench' / 'vhost_pair'
 LIMITS = TREE / 'build' / 'bench' / 'limits'
-NEAR_NS = 80            # a hop below it is one between near cores
+NEAR_NS = 120           # a hop below it is one between near cores
 
 # name: (what is asked of the machines, the figure, what the machine can do)
 TESTS = {
@@ -80,6 +82,10 @@ class Ours:
     def missing():
         return '' if os.access(PROGRAM, os.X_OK) else PROGRAM
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def busy_cycles(self, ghz):
         """In all; frames come from the machines."""
         connection = Connection(self.api)
@@ -110,7 +116,11 @@ class Testpmd:
 
     @staticmethod
     def missing():
-        return '' if shutil.which('dpdk-testpmd') else 'dpdk'
+        return '' if shutil.which('dpdk-testpmd') else 'dpdk-dev'
+
+    @property
+    def pid(self):
+        return self.process.pid
 
     def busy_cycles(self, _):
         self.process.stdin.write('show fwd stats all\n')
@@ -173,15 +183,56 @@ class Machines:
             self.process.wait()
 
 
-def run_test(dut, machines, ask, ghz):
+class Instructions:
+    """Those of a process while it lasts; .count is None where they cannot be
+    counted."""
+
+    PERF = 'perf', 'stat', '-x,', '-e', 'instructions:u'
+
+    def __init__(self, pid):
+        self.pid = pid
+        self.count = None
+
+    @classmethod
+    def missing(cls):
+        """Why they cannot be counted, or ''"""
+        if not shutil.which('perf'):
+            return 'no linux-perf'
+        if cls.parse(subprocess.run([*cls.PERF, 'true'], check=False,
+                                    capture_output=True, text=True)
+                     .stderr) is None:
+            return 'the processor shows no performance counters'
+        return ''
+
+    @staticmethod
+    def parse(text):
+        found = re.search(r'^(\d+),[^,]*,instructions', text, re.M)
+        return int(found[1]) if found else None
+
+    def __enter__(self):
+        self.perf = subprocess.Popen([*self.PERF, '-p', str(self.pid)],
+                                     stderr=subprocess.PIPE, text=True)
+        time.sleep(0.2)         # it does not say when it has begun
+        return self
+
+    def __exit__(self, *_):
+        self.perf.send_signal(signal.SIGINT)
+        self.count = self.parse(self.perf.communicate()[1])
+
+
+def run_test(dut, machines, ask, ghz, count_instructions):
     before = dut.busy_cycles(ghz)
-    answer = machines.run(ask.format(s=SECONDS))
+    with (Instructions(dut.pid) if count_instructions
+          else contextlib.nullcontext()) as instructions:
+        answer = machines.run(ask.format(s=SECONDS))
     if answer.get('frames'):
         answer['cycles'] = (dut.busy_cycles(ghz) - before) / answer['frames']
+        if instructions and instructions.count:
+            answer['instructions'] = instructions.count / answer['frames']
     return answer
 
 
-def turn(dut_class, ghz):
+def turn(dut_class, ghz, count_instructions):
     """One turn of one switch; test name -> what the machines say"""
     with tempfile.TemporaryDirectory() as directory:
         dut = dut_class(directory)
@@ -198,7 +249,8 @@ def turn(dut_class, ghz):
             try:
                 # Caches, flow tables and counters warm up.
                 machines.run('flood 60 0.1')
-                answers = {name: run_test(dut, machines, test[0], ghz)
+                answers = {name: run_test(dut, machines, test[0], ghz,
+                                          count_instructions)
                            for name, test in TESTS.items()}
             finally:
                 machines.stop()
@@ -219,7 +271,7 @@ def median_of(rounds, name, test, metric):
     return statistics.median(r[name][test].get(metric, 0) for r in rounds)
 
 
-def report_test(rounds, test, limits):
+def report_test(rounds, limits, test):
     metric = TESTS[test][1]
     line = f'{test:16}'
     for name in rounds[0]:
@@ -232,21 +284,30 @@ def report_test(rounds, test, limits):
             full = median_of(rounds, name, test, 'ring_full_pct')
             cycles = median_of(rounds, name, test, 'cycles')
             note = f'{full:3.0f}% full {cycles:4.0f} cycles'
+            n = median_of(rounds, name, test, 'instructions')
+            note += f' {n:4.0f} instr' if n else ''
         line += f'{value:8.2f} {ratio:5.2f}x {note:20}'
-    print(line + (f'{limits[test]:8.2f}' if test in limits else ''))
+    if test in limits[0]:
+        ratio = statistics.median(r[Ours.name][test][metric] / l[test]
+                                  for r, l in zip(rounds, limits))
+        line += f'{statistics.median(l[test] for l in limits):8.2f} ' \
+                f'{ratio:5.2f}x'
+    print(line)
 
 
 def report(rounds, limits):
-    """rounds: a list of DUT name -> test name -> answer"""
+    """rounds: a list of DUT name -> test name -> answer; limits: of each of
+    them, test name -> what the machine can do"""
     by_mode = collections.defaultdict(list)
-    for turns in rounds:
-        by_mode[mode_of(turns)].append(turns)
+    for i, turns in enumerate(rounds):
+        by_mode[mode_of(turns)].append(i)
     for mode, same in by_mode.items():
         print(f'\n{len(same)} of {len(rounds)} rounds: cores {mode}\n{"":16}' +
-              ''.join(f'{name:>16}{"":20}' for name in same[0]) +
+              ''.join(f'{name:>16}{"":20}' for name in rounds[0]) +
               'machine')
         for test in TESTS:
-            report_test(same, test, limits)
+            report_test([rounds[i] for i in same], [limits[i] for i in same],
+                        test)
     print()
     for name in rounds[0]:
         lost = max(r[name][t].get('lost_pct', 0) for r in rounds
@@ -257,15 +318,16 @@ def report(rounds, limits):
     print('floods: Mpps delivered; rtt: p50 in us; "x": ours to theirs.\n'
           '"full": how often the sender found no room; near 0: the machines '
           'limit, near 100:\nthe switch does.  "cycles": the switch\'s core '
-          'was busy for a frame.  "machine": what\ntwo cores can do at best: '
-          'one copy and nothing else; one wake-up of an eventfd.')
+          'was busy for a frame.  "machine": what\ntwo cores can do at best '
+          '(and ours to it): one copy and nothing else; one wake-up\nof an '
+          'eventfd.')
 
 
 def main():
     n_rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     if os.geteuid() or not shutil.which('pkg-config') or subprocess.run(
             ['pkg-config', '--exists', 'libdpdk'], check=False).returncode:
-        print('skipped: needs root, and Debian\'s libdpdk-dev, dpdk, '
+        print('skipped: needs root, and Debian\'s libdpdk-dev, dpdk-dev, '
               'librte-net-virtio23, librte-net-vhost23 and '
               'openvswitch-switch-dpdk')
         return
@@ -279,13 +341,17 @@ def main():
         else:
             duts.append(dut)
     ghz = limit('tsc')
-    limits = {name: limit(test[2]) for name, test in TESTS.items() if test[2]}
-    rounds = []
+    uncounted = Instructions.missing()
+    if uncounted:
+        print(f'instructions are not counted: {uncounted}')
+    rounds, limits = [], []
     for i in range(n_rounds):
         rounds.append({})
+        limits.append({name: limit(test[2])
+                       for name, test in TESTS.items() if test[2]})
         for dut in duts:
             print(f'round {i + 1} of {n_rounds}: {dut.name}', file=sys.stderr)
-            rounds[-1][dut.name] = turn(dut, ghz)
+            rounds[-1][dut.name] = turn(dut, ghz, not uncounted)
     report(rounds, limits)
 
 
