@@ -9,8 +9,10 @@ One test a message, and for each every wrong size, number of descriptors, index
 and value (class T14); frames, reconnection, memory that comes and goes (T15).
 """
 import contextlib
+import itertools
 import os
 import pathlib
+import random
 import socket
 import struct
 import subprocess
@@ -480,6 +482,32 @@ def test_stopped_and_started_again(pair):
         base = struct.unpack('<II', a.get(vhu.GET_VRING_BASE, state(1, 0)))
         assert base == (1, i + 1)
         a.start_ring(a.rings[1], i + 1)
+
+
+@pytest.mark.parametrize('packed', [0, vhu.F_RING_PACKED],
+                         ids=['split', 'packed'])
+def test_any_position(server, packed):
+    """T18: what a migration brings along may say anything; where it makes no
+    sense the ring is given up, or goes on at a place that there is"""
+    places = 0, 1, vhu.SIZE - 1, vhu.SIZE, 0x7fff, 0x8000, 0xffff
+    rng = random.Random(3)
+    for avail, used in itertools.product(places, places):
+        with Frontend(server.dir / 'a') as a:
+            a.negotiate(vhu.F_VERSION_1 | packed).share()
+            for ring in a.rings:
+                a.mem[ring.desc:ring.desc + 16 * vhu.SIZE] = rng.randbytes(
+                    16 * vhu.SIZE)
+                ring.put('H', ring.used + 2, used)
+                ring.put('H', ring.avail + 2, avail)
+                a.start_ring(ring, used << 16 | avail)
+                ring.wake()
+            for ring in a.rings:
+                idx, base = struct.unpack('<II', a.get(
+                    vhu.GET_VRING_BASE, state(ring.idx, 0)))
+                assert idx == ring.idx
+                for place in base & 0x7fff, base >> 16 & 0x7fff:
+                    assert not packed or place < vhu.SIZE
+            assert a.alive()
 
 
 def test_many_queues(server):

@@ -214,6 +214,44 @@ def test_everybody_to_everybody(server, station):
         assert {src for src, _ in s.received} == set(NAMES) - {s.name}
 
 
+def test_receiver_without_buffers(server, station):
+    """T16: whoever takes nothing costs its senders what they send it, counted,
+    and keeps nobody else from anything; when it takes frames again they come.
+    """
+    a, b, c, d = (station(n) for n in NAMES)
+    announce([a, b, c, d])
+    before = server.counters('b')['rx_full']
+    end = time.monotonic() + 60
+    # To b, which does not give its buffers back, twice what it has room for, by
+    # a sender of either worker; c and d exchange frames all the while.
+    while min(s.sent.get('b', 0) for s in (a, c)) < vhu.SIZE or \
+            min(len(s.received) for s in (c, d)) < 500:
+        assert time.monotonic() < end, (a.sent, c.sent, d.sent)
+        for s in a, c:
+            if s.sent.get('b', 0) < vhu.SIZE:
+                s.put('b')
+        c.put('d')
+        d.put('c')
+        c.get()
+        d.get()
+    n_to_b = a.sent['b'] + c.sent['b']
+
+    def lost():
+        return server.counters('b')['rx_full'] - before
+
+    while lost() + vhu.SIZE < n_to_b:
+        assert time.monotonic() < end, lost()
+        time.sleep(0.02)
+    # All that is not counted is there.
+    while len(b.received) + lost() < n_to_b:
+        b.get()
+        assert time.monotonic() < end, len(b.received)
+    assert a.put('b')
+    while b.last['a'] != a.sent['b']:
+        b.get()
+        assert time.monotonic() < end
+
+
 def test_from_silence(station):
     """Workers sleep between frames: each one has to be woken."""
     a, b = station('a'), station('b')
