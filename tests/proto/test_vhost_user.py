@@ -666,7 +666,7 @@ def test_as_client_it_comes_back(server):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
-            listener.settimeout(10)
+            listener.settimeout(vhu.DEADLINE)
             for _ in range(2):
                 sock, _ = listener.accept()
                 with Frontend(sock=sock) as c, \
@@ -685,7 +685,7 @@ def test_as_client_it_is_patient(server):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        listener.settimeout(10)
+        listener.settimeout(vhu.DEADLINE)
         with Frontend(sock=listener.accept()[0]) as c:
             c.alive()
         first, n = time.monotonic(), 0
