@@ -89,18 +89,21 @@ def stack_errors(text):
 numbers = itertools.count()
 
 
-def vhost_nic(path, *, server=False, queues=1, **properties):
+def vhost_nic(path, *, server=False, queues=1, newer=False, **properties):
     """A virtio-net card on a vhost-user socket, which QEMU connects to again
-    and again, or, as `server`, makes: QEMU's options for it."""
+    and again, or, as `server`, makes: QEMU's options for it; `newer`: not
+    Debian 12's."""
     name = f'vhost{next(numbers)}'
-    how = 'server=on,wait=off' if server else 'reconnect=1'
+    how = 'server=on,wait=off' if server else \
+        'reconnect-ms=1000' if newer else 'reconnect=1'
+    device = {'driver': 'virtio-net-pci', 'netdev': name}
     # Debian 12's QEMU 7.2 crashes with MSI-X, vhost-user and TCG: the fix of
     # CVE-2024-4693 touches vectors that only KVM has.
-    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
-              **properties}
+    if not newer:
+        device['vectors'] = 0
     return ['-chardev', f'socket,id={name}c,path={path},{how}', '-netdev',
             f'vhost-user,chardev={name}c,id={name},queues={queues}',
-            '-device', json.dumps(device)]
+            '-device', json.dumps(device | properties)]
 
 
 def stream_nic(path, driver, **properties):

@@ -12,6 +12,7 @@ import pytest
 
 import tcp
 from conftest import boot
+from qemu import QEMU, why_no_qemu
 
 ADDRESS = '10.0.0.2'               # of the second guest
 
@@ -62,6 +63,16 @@ def comes_to(condition):
 def test_two_guests(lab, workers):
     _, guests = lab({}, {}, workers=workers)
     print(exchange(guests))
+
+
+@pytest.mark.skipif(bool(why_no_qemu()), reason=why_no_qemu())
+def test_newer_qemu(lab):
+    """The one with a vfio-user client; it has messages that Debian's has not"""
+    server, guests = lab({'queues': 2, 'mq': True}, {'packed': True},
+                         workers=2, program=QEMU)
+    print(exchange(guests))
+    assert 'refused' not in server.text()
+    assert 'not known' not in server.text()
 
 
 @by_workers
