@@ -10,6 +10,7 @@ and value (class T14); frames, reconnection, memory that comes and goes (T15).
 """
 import contextlib
 import itertools
+import mmap
 import os
 import pathlib
 import random
@@ -584,6 +585,36 @@ def test_memory_truncated(server, pair):
     server.wait(lambda: 'truncated' in server.log())
     assert disconnected(b)
     assert a.alive()
+
+
+def huge_memfd():
+    """As DPDK's front-ends have it"""
+    fd = vhu.memfd(flags=os.MFD_HUGETLB)
+    try:
+        mmap.mmap(fd, vhu.MEM_LEN).close()
+    except OSError:
+        os.close(fd)
+        pytest.skip('there are no huge pages (/proc/sys/vm/nr_hugepages)')
+    return fd
+
+
+def test_memory_of_huge_pages(server):
+    """It is served; truncated, it breaks that port alone"""
+    with Frontend(server.dir / 'a') as a, \
+            Frontend(server.dir / 'b', fd=huge_memfd()) as b:
+        a.start().offer()
+        b.start().offer()
+        a.send_frame(frame(MAC_B, MAC_A, 200))
+        assert b.frame() == frame(MAC_B, MAC_A, 200)
+        b.send_frame(frame(MAC_A, MAC_B, 200))
+        assert a.frame() == frame(MAC_A, MAC_B, 200)
+        # Less than a page of them is none.
+        assert not b.ack(vhu.ADD_MEM_REG, bytes(8) + region(
+            1 << 40, 4096, 1 << 40, vhu.MEM_LEN), [b.fd])
+        os.ftruncate(b.fd, 0)
+        a.send_frame(frame(MAC_B, MAC_A, 200))
+        assert not b.sock.recv(1)
+        assert a.alive()
 
 
 def test_ring_that_breaks_the_rules(server, pair):

@@ -48,8 +48,8 @@ class Disconnected(Exception):
     """The server closed the connection."""
 
 
-def memfd(length=MEM_LEN):
-    fd = os.memfd_create('guest', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def memfd(length=MEM_LEN, flags=0):
+    fd = os.memfd_create('guest', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
     os.ftruncate(fd, length)
     return fd
 
@@ -143,11 +143,11 @@ class Ring:
 class Frontend:
     """One connection."""
 
-    def __init__(self, path=None, sock=None, n_rings=2):
+    def __init__(self, path=None, sock=None, n_rings=2, fd=None):
         sock = sock or connect(path)
         sock.settimeout(DEADLINE)
         self.sock = sock
-        self.fd = memfd()
+        self.fd = memfd() if fd is None else fd
         self.mem = mmap.mmap(self.fd, MEM_LEN)
         # For what the device reads meanwhile: a word is written at once.
         self.words = memoryview(self.mem).cast('H')
