@@ -85,6 +85,19 @@ def stack_errors(text):
                              'rx_', 'tx_'))}
 
 
+def iperf3(client, args, seconds=EXEC_SECONDS):
+    """What iperf3 says at its end, run by anything with check(); its server may
+    not be done with the one before yet."""
+    deadline = time.monotonic() + EXEC_SECONDS
+    while True:
+        result = json.loads(client.check(f'iperf3 -J {args}', seconds=seconds))
+        if 'error' not in result:
+            return result['end']
+        assert 'busy' in result['error'] and time.monotonic() < deadline, \
+            (client, args, result['error'])
+        time.sleep(0.5)
+
+
 # Names of the back ends in one QEMU.
 numbers = itertools.count()
 
