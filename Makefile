@@ -5,7 +5,7 @@
 #   make test          everything; does all the set-up it needs
 #   make check         what needs no root, network or KVM; under two minutes
 #   make test-native   the guest tests on this host's own KVM
-#   make bench         figures beside a peer's, in one run
+#   make bench         figures beside a peer's, in one run; installs the peers
 #   make lint          style, include direction, static analysis
 #   make build, make install [PREFIX=/usr/local] [DESTDIR=], make deps, make clean
 
@@ -51,7 +51,8 @@ demo: deps
 	@$(MAKE) --no-print-directory build guest-image
 	@tools/kvm-host -r tools/demo
 
-bench: deps
+bench:
+	@tools/install-deps packages.list packages-bench.list
 	@$(MAKE) --no-print-directory build guest-image
 	@bench/run
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Open vSwitch with DPDK, as a peer to measure beside."""
+import atexit
 import os
 import pathlib
 import re
 import subprocess
+import sys
 import time
 
 VSWITCHD = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'
@@ -77,8 +79,23 @@ class Ovs:
             process.wait()
 
 
-def reserve_pages():
+def set_pages(n):
     with open(HUGE_PAGES, 'r+', encoding='ascii') as f:
-        if int(f.read()) < PAGES:
-            f.seek(0)
-            f.write(str(PAGES))
+        f.write(str(n))
+        f.flush()
+        f.seek(0)
+        return int(f.read())
+
+
+def reserve_pages():
+    """There are enough huge pages; at the end, as many as before."""
+    with open(HUGE_PAGES, encoding='ascii') as f:
+        before = int(f.read())
+    if before >= PAGES:
+        return
+    atexit.register(set_pages, before)
+    got = set_pages(PAGES)
+    if got < PAGES:
+        print(f'skipped: needs {PAGES} huge pages of 2 MiB, and there is memory '
+              f'for {got}')
+        sys.exit()

@@ -119,8 +119,6 @@ void cards_fini(struct cards *cards)
 		*card = (struct card){ 0 };
 	}
 	for (unsigned int i = 0; i < VM_DISKS_MAX; i++) {
-		if (cards->disk[i])
-			pci_bus_remove(disk_function(cards->disk[i]));
 		disk_destroy(cards->disk[i]);
 		cards->disk[i] = NULL;
 	}

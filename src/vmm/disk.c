@@ -560,6 +560,8 @@ void disk_destroy(struct disk *disk)
 		virtio_pci_fini(&disk->vp);
 		pthread_mutex_unlock(&disk->lock);
 	}
+	/* Only now: while it is served it may interrupt, by way of its bus. */
+	pci_bus_remove(&disk->fn);
 	dma_space_destroy(disk->dma);
 	if (disk->block && !disk->block->read_only &&
 	    disk->block->ops->flush(disk->block))

@@ -33,10 +33,10 @@ int must_check disk_create(struct pci_host *host,
 			   const char *where, const struct vm_memory *mem,
 			   struct disk **disk);
 
-/** disk_destroy() - flush, close; NULL is fine */
+/** disk_destroy() - off its bus, if it is on one; flush, close; NULL is fine */
 void disk_destroy(struct disk *disk);
 
-/** disk_function() - for pci_bus_add() and pci_bus_remove() */
+/** disk_function() - for pci_bus_add() */
 struct pci_function *disk_function(struct disk *disk);
 
 #endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of testpmd with two virtio-user NICs, and of the server behind them,
-in mid-traffic.
+in mid-traffic.  Of two workers, each serves one of the NICs.
 
     testpmd (flowgen) -- vhost-user -- server -- vhost-user -- testpmd
 """
@@ -19,7 +19,7 @@ BACKPLANE = os.environ.get('BACKPLANE', str(TREE / 'build' / 'backplane'))
 DRIVER = '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so'
 N_KILLS = 5
 N_FRAMES = 5000         # received by each NIC, between two kills
-SECONDS = 60
+SECONDS = 120
 MACS = '02:00:00:00:00:0a', '02:00:00:00:00:0b'
 
 pytestmark = pytest.mark.skipif(
@@ -50,10 +50,11 @@ class Process:
 
 
 class Server(Process):
-    def __init__(self, directory, option):
+    def __init__(self, directory, option, workers):
         self.api = str(directory / 'api')
         super().__init__(
             directory / 'serve.log', BACKPLANE, 'serve', '--api', self.api,
+            '--workers', str(workers),
             '--port', f'vhost-user:{directory}/a{option}',
             '--port', f'vhost-user:{directory}/b{option}')
         self.wait_for(lambda: 'serving' in self.log())
@@ -104,9 +105,14 @@ class Pmd(Process):
             f'--eth-peer=0,{MACS[0]}', f'--eth-peer=1,{MACS[1]}')
 
 
+by_workers = pytest.mark.parametrize('workers', [1, 2],
+                                     ids=['one-worker', 'two-workers'])
+
+
+@by_workers
 @pytest.mark.parametrize('packed', [0, 1], ids=['split', 'packed'])
-def test_front_end_killed(tmp_path, packed):
-    server = Server(tmp_path, '')
+def test_front_end_killed(tmp_path, packed, workers):
+    server = Server(tmp_path, '', workers)
     try:
         idle = server.holds()
         for _ in range(N_KILLS):
@@ -120,8 +126,9 @@ def test_front_end_killed(tmp_path, packed):
         server.kill()
 
 
+@by_workers
 @pytest.mark.parametrize('packed', [0, 1], ids=['split', 'packed'])
-def test_server_killed(tmp_path, packed):
+def test_server_killed(tmp_path, packed, workers):
     """The NICs listen, and go on with the next server that connects"""
     server = None
     pmd = Pmd(tmp_path, f'packed_vq={packed},server=1')
@@ -130,7 +137,7 @@ def test_server_killed(tmp_path, packed):
         for _ in range(N_KILLS):
             # DPDK replaces no socket; it makes them before it waits.
             pmd.wait_for(lambda: (tmp_path / 'a').exists())
-            server = Server(tmp_path, ',client')
+            server = Server(tmp_path, ',client', workers)
             server.wait_for_traffic(pmd)
             holds = server.holds_when_quiet()
             busy = busy or holds

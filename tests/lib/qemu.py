@@ -66,8 +66,9 @@ def why_no_debian_qemu():
 
 
 def stack_errors(text):
-    """What a stack holds against the packets it got, by its /proc/net/snmp6
-    and /proc/net/snmp: what is not zero."""
+    """What a stack holds against the packets it got, by its /proc/net/snmp6,
+    /proc/net/snmp and /proc/net/netstat: what is not zero.  A SYN that was sent
+    once more, since its answer was late, is no error."""
     found, heads = {}, {}
     for line in text.splitlines():
         key, *values = line.split()
@@ -77,27 +78,45 @@ def stack_errors(text):
             found |= {key + h: int(v) for h, v in zip(heads[key], values)}
         else:
             heads[key] = values
+    found['Tcp:InErrs'] -= min(found['Tcp:InErrs'],
+                               found['TcpExt:TCPSYNChallenge'])
     return {k: v for k, v in found.items() if v and any(
         bad in k for bad in ('InCsumErrors', 'InErrs', 'InHdrErrors',
                              'rx_', 'tx_'))}
+
+
+def iperf3(client, args, seconds=EXEC_SECONDS):
+    """What iperf3 says at its end, run by anything with check(); its server may
+    not be done with the one before yet."""
+    deadline = time.monotonic() + EXEC_SECONDS
+    while True:
+        result = json.loads(client.check(f'iperf3 -J {args}', seconds=seconds))
+        if 'error' not in result:
+            return result['end']
+        assert 'busy' in result['error'] and time.monotonic() < deadline, \
+            (client, args, result['error'])
+        time.sleep(0.5)
 
 
 # Names of the back ends in one QEMU.
 numbers = itertools.count()
 
 
-def vhost_nic(path, *, server=False, queues=1, **properties):
+def vhost_nic(path, *, server=False, queues=1, newer=False, **properties):
     """A virtio-net card on a vhost-user socket, which QEMU connects to again
-    and again, or, as `server`, makes: QEMU's options for it."""
+    and again, or, as `server`, makes: QEMU's options for it; `newer`: not
+    Debian 12's."""
     name = f'vhost{next(numbers)}'
-    how = 'server=on,wait=off' if server else 'reconnect=1'
+    how = 'server=on,wait=off' if server else \
+        'reconnect-ms=1000' if newer else 'reconnect=1'
+    device = {'driver': 'virtio-net-pci', 'netdev': name}
     # Debian 12's QEMU 7.2 crashes with MSI-X, vhost-user and TCG: the fix of
     # CVE-2024-4693 touches vectors that only KVM has.
-    device = {'driver': 'virtio-net-pci', 'netdev': name, 'vectors': 0,
-              **properties}
+    if not newer:
+        device['vectors'] = 0
     return ['-chardev', f'socket,id={name}c,path={path},{how}', '-netdev',
             f'vhost-user,chardev={name}c,id={name},queues={queues}',
-            '-device', json.dumps(device)]
+            '-device', json.dumps(device | properties)]
 
 
 def stream_nic(path, driver, **properties):
@@ -280,7 +299,7 @@ class Qemu:
 
     def stack_errors(self):
         return stack_errors(self.check(
-            'cat /proc/net/snmp6 /proc/net/snmp'))
+            'cat /proc/net/snmp6 /proc/net/snmp /proc/net/netstat'))
 
     def start(self, *argv):
         """Start a command that does not come back."""

@@ -17,7 +17,7 @@ BACKPLANE = os.environ.get("BACKPLANE", str(ROOT / "build" / "backplane"))
 N_PORTS = 3
 
 
-def wait_for(condition, timeout=5):
+def wait_for(condition, timeout=vfu.DEADLINE):
     end = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > end:
@@ -99,7 +99,7 @@ class Server:
     def stop(self):
         """Ends as asked, cleans up, and no sanitizer has anything to say."""
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0, self.log()
+        assert self.process.wait(vfu.DEADLINE) == 0, self.log()
         assert not any(os.path.exists(path) for path in self.paths)
         assert not re.search("Sanitizer|runtime error", self.log()), self.log()
 

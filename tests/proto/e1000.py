@@ -35,7 +35,7 @@ class Driver:
     def start(self):
         c = self.client
         c.write32(CTRL, c.read32(CTRL) | CTRL_SLU)
-        end = time.monotonic() + 5
+        end = time.monotonic() + vfu.DEADLINE
         while not c.read32(STATUS) & STATUS_LU:	# link is being negotiated
             assert time.monotonic() < end, "no link"
             time.sleep(0.001)
@@ -62,7 +62,7 @@ class Driver:
                          at, len(frame), 0, EOP_IFCS_RS, 0, 0, 0)
         self.client.write32(TDT, self.tx_next, posted=True)
 
-    def receive(self, timeout=2):
+    def receive(self, timeout=vfu.DEADLINE):
         """The next frame, without its CRC, or None."""
         desc = RX_RING + 16 * self.rx_next
         end = time.monotonic() + timeout

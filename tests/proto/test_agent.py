@@ -20,7 +20,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HELLO, EXEC, STDIN, SIGNAL = 1, 2, 3, 4
 READY, STDOUT, STDERR, EXIT, ERROR, WINDOW = range(0x81, 0x87)
-DEADLINE = 10
+DEADLINE = 60
 
 
 def frame(kind, stream=0, payload=b''):

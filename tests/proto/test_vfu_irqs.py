@@ -25,7 +25,7 @@ def irq(client):
     return eventfd
 
 
-def raised(eventfd, timeout=2):
+def raised(eventfd, timeout=vfu.DEADLINE):
     """How often it was signalled, once it is; 0 after the time is over."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

@@ -9,8 +9,11 @@ One test a message, and for each every wrong size, number of descriptors, index
 and value (class T14); frames, reconnection, memory that comes and goes (T15).
 """
 import contextlib
+import itertools
+import mmap
 import os
 import pathlib
+import random
 import socket
 import struct
 import subprocess
@@ -482,6 +485,32 @@ def test_stopped_and_started_again(pair):
         a.start_ring(a.rings[1], i + 1)
 
 
+@pytest.mark.parametrize('packed', [0, vhu.F_RING_PACKED],
+                         ids=['split', 'packed'])
+def test_any_position(server, packed):
+    """T18: what a migration brings along may say anything; where it makes no
+    sense the ring is given up, or goes on at a place that there is"""
+    places = 0, 1, vhu.SIZE - 1, vhu.SIZE, 0x7fff, 0x8000, 0xffff
+    rng = random.Random(3)
+    for avail, used in itertools.product(places, places):
+        with Frontend(server.dir / 'a') as a:
+            a.negotiate(vhu.F_VERSION_1 | packed).share()
+            for ring in a.rings:
+                a.mem[ring.desc:ring.desc + 16 * vhu.SIZE] = rng.randbytes(
+                    16 * vhu.SIZE)
+                ring.put('H', ring.used + 2, used)
+                ring.put('H', ring.avail + 2, avail)
+                a.start_ring(ring, used << 16 | avail)
+                ring.wake()
+            for ring in a.rings:
+                idx, base = struct.unpack('<II', a.get(
+                    vhu.GET_VRING_BASE, state(ring.idx, 0)))
+                assert idx == ring.idx
+                for place in base & 0x7fff, base >> 16 & 0x7fff:
+                    assert not packed or place < vhu.SIZE
+            assert a.alive()
+
+
 def test_many_queues(server):
     """Frames keep to a queue, as long as the receiver has it"""
     with Frontend(server.dir / 'a', n_rings=N_QUEUES) as a, \
@@ -556,6 +585,36 @@ def test_memory_truncated(server, pair):
     server.wait(lambda: 'truncated' in server.log())
     assert disconnected(b)
     assert a.alive()
+
+
+def huge_memfd():
+    """As DPDK's front-ends have it"""
+    fd = vhu.memfd(flags=os.MFD_HUGETLB)
+    try:
+        mmap.mmap(fd, vhu.MEM_LEN).close()
+    except OSError:
+        os.close(fd)
+        pytest.skip('there are no huge pages (/proc/sys/vm/nr_hugepages)')
+    return fd
+
+
+def test_memory_of_huge_pages(server):
+    """It is served; truncated, it breaks that port alone"""
+    with Frontend(server.dir / 'a') as a, \
+            Frontend(server.dir / 'b', fd=huge_memfd()) as b:
+        a.start().offer()
+        b.start().offer()
+        a.send_frame(frame(MAC_B, MAC_A, 200))
+        assert b.frame() == frame(MAC_B, MAC_A, 200)
+        b.send_frame(frame(MAC_A, MAC_B, 200))
+        assert a.frame() == frame(MAC_A, MAC_B, 200)
+        # Less than a page of them is none.
+        assert not b.ack(vhu.ADD_MEM_REG, bytes(8) + region(
+            1 << 40, 4096, 1 << 40, vhu.MEM_LEN), [b.fd])
+        os.ftruncate(b.fd, 0)
+        a.send_frame(frame(MAC_B, MAC_A, 200))
+        assert not b.sock.recv(1)
+        assert a.alive()
 
 
 def test_ring_that_breaks_the_rules(server, pair):
@@ -638,7 +697,7 @@ def test_as_client_it_comes_back(server):
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(path)
             listener.listen()
-            listener.settimeout(10)
+            listener.settimeout(vhu.DEADLINE)
             for _ in range(2):
                 sock, _ = listener.accept()
                 with Frontend(sock=sock) as c, \
@@ -657,7 +716,7 @@ def test_as_client_it_is_patient(server):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        listener.settimeout(10)
+        listener.settimeout(vhu.DEADLINE)
         with Frontend(sock=listener.accept()[0]) as c:
             c.alive()
         first, n = time.monotonic(), 0

@@ -4,6 +4,7 @@ comes back once, nothing that belonged to the dead stays behind.
 
     a <-- numbered frames --> b
 """
+import itertools
 import os
 import random
 import signal
@@ -73,6 +74,52 @@ def flood_until_killed(path):
             pass
         while front.rings[0].take() is not None:
             front.rings[0].add()
+
+
+class Gone(Exception):
+    """It is, from here on."""
+
+
+class Limited(Frontend):
+    """A front-end that goes after so many messages, without waiting for what
+    the last one is answered"""
+
+    def __init__(self, path, n_messages):
+        super().__init__(path)
+        self.left = n_messages
+
+    def send(self, *args, **kwargs):
+        if not self.left:
+            raise Gone
+        self.left -= 1
+        super().send(*args, **kwargs)
+        if not self.left:
+            raise Gone
+
+
+def test_gone_at_each_step(server):
+    """T15: after each message of those that lead to frames; the ring may hold
+    frames, and the other one's frames may be on their way.  The next one finds
+    everything as new."""
+    with Frontend(server.dir / 'b') as b:
+        b.start().offer(vhu.SIZE)
+        n_fds, n_maps = server.count_fds(), server.maps()
+        for n in itertools.count(1):
+            with Limited(server.dir / 'a', n) as a:
+                for _ in range(8):
+                    a.rings[1].add(bytes(12) + frame(MAC_B, MAC_A, 200))
+                b.send_frame(frame(MAC_A, MAC_B))
+                try:
+                    a.start().offer()
+                except Gone:
+                    continue
+                for _ in range(8):
+                    assert b.frame() == frame(MAC_B, MAC_A, 200)
+                break
+        # Features, memory, seven for each ring.
+        assert n > 6 + 2 * 7
+        server.wait(lambda: server.count_fds() == n_fds)
+        server.wait(lambda: server.maps() == n_maps)
 
 
 def test_front_end_killed(server):

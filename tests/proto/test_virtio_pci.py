@@ -47,7 +47,7 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0, self.log()
+        assert self.process.wait(vfu.DEADLINE) == 0, self.log()
         assert 'Sanitizer' not in self.log(), self.log()
         assert 'runtime error' not in self.log(), self.log()
 
@@ -118,7 +118,8 @@ BUF_LEN = v.BUF
 def test_options_that_make_no_sense(tmp_path, spec, says):
     done = subprocess.run(
         [conftest.BACKPLANE, 'serve', '--port', f'vfio-user:{tmp_path}/s,' +
-         spec], capture_output=True, text=True, timeout=10, check=False)
+         spec], capture_output=True, text=True, timeout=vfu.DEADLINE,
+        check=False)
     assert done.returncode == 1 and says in done.stderr, done
 
 

@@ -30,6 +30,8 @@ READ, WRITE = 1, 2
 UNMAP_ALL = 2
 PAGE = 4096
 MAX_DATA = 1 << 20
+# For what has to come: on a busy host it may take its time.
+DEADLINE = 60
 
 HEADER = struct.Struct("=HHIII")
 
@@ -108,7 +110,7 @@ class EventFd:
 
 
 class VfuClient:
-    def __init__(self, path, negotiate=True, timeout=5):
+    def __init__(self, path, negotiate=True, timeout=DEADLINE):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         while True:

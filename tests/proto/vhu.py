@@ -30,6 +30,7 @@ F_PROTOCOL = 1 << 30
 F_VERSION_1 = 1 << 32
 F_MRG_RXBUF = 1 << 15
 F_EVENT_IDX = 1 << 29
+F_RING_PACKED = 1 << 34
 
 VERSION, REPLY, NEED_REPLY = 1, 4, 8
 NOFD = 0x100
@@ -40,15 +41,15 @@ SIZE = 64               # of rings
 HDR_LEN = 12
 QUEUE_LEN = 0x10000     # of each ring's areas
 BUF_LEN = 4096
-DEADLINE = 10
+DEADLINE = 60           # for what has to come: busy hosts take their time
 
 
 class Disconnected(Exception):
     """The server closed the connection."""
 
 
-def memfd(length=MEM_LEN):
-    fd = os.memfd_create('guest', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+def memfd(length=MEM_LEN, flags=0):
+    fd = os.memfd_create('guest', os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING | flags)
     os.ftruncate(fd, length)
     return fd
 
@@ -142,11 +143,11 @@ class Ring:
 class Frontend:
     """One connection."""
 
-    def __init__(self, path=None, sock=None, n_rings=2):
+    def __init__(self, path=None, sock=None, n_rings=2, fd=None):
         sock = sock or connect(path)
         sock.settimeout(DEADLINE)
         self.sock = sock
-        self.fd = memfd()
+        self.fd = memfd() if fd is None else fd
         self.mem = mmap.mmap(self.fd, MEM_LEN)
         # For what the device reads meanwhile: a word is written at once.
         self.words = memoryview(self.mem).cast('H')

@@ -52,7 +52,7 @@ class Server:
         with open(f'/proc/{self.process.pid}/maps', encoding='ascii') as f:
             return sum('memfd:guest' in line for line in f)
 
-    def wait(self, condition, timeout=10):
+    def wait(self, condition, timeout=vhu.DEADLINE):
         end = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < end, self.log()
@@ -73,7 +73,7 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(10) == 0, self.log()
+        assert self.process.wait(vhu.DEADLINE) == 0, self.log()
         assert 'Sanitizer' not in self.log(), self.log()
         assert 'runtime error' not in self.log(), self.log()
         assert not (self.dir / 'a').exists()

@@ -102,7 +102,7 @@ class Ring:
         self.n_used = (self.n_used + 1) & 0xffff
         return self.get('I', at), self.get('I', at + 4)
 
-    def wait(self, timeout=5):
+    def wait(self, timeout=vfu.DEADLINE):
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             used = self.take()

@@ -106,7 +106,8 @@ class End:
     def errors(self):
         """What stack and driver hold against the frames they got or sent"""
         folder = f'/sys/class/net/{self.dev}/statistics'
-        out = self.check('cat /proc/net/snmp6 /proc/net/snmp; '
+        out = self.check('cat /proc/net/snmp6 /proc/net/snmp '
+                         '/proc/net/netstat; '
                          f'cd {folder}; grep . rx_errors tx_errors '
                          'rx_crc_errors rx_length_errors | tr : " "')
         return stack_errors(out)
@@ -234,15 +235,17 @@ def tap_name(kind, copy):
 
 
 @contextlib.contextmanager
-def lan():
-    """(server, {name: end}): all of them, running"""
+def lan(workers=1):
+    """(server, {name: end}): all of them, running.  Of two workers, one has the
+    first of each kind, the other one the second."""
     taps = [f'tap:{tap_name(kind, copy)}' +
             (',vnet_hdr=off' if kind == 'plain' else '')
             for kind in TAP_KINDS for copy in (1, 2)]
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         initrd = make_initrd(directory)
-        server = stack.enter_context(Server(ports=ports() + taps))
+        server = stack.enter_context(Server(
+            ports=ports() + taps, extra=['--workers', str(workers)]))
         guests = {kind: stack.enter_context(boot(kind, server, initrd))
                   for kind in GUEST_KINDS}
         ends = {}

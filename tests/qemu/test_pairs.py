@@ -5,14 +5,13 @@ The machines run all the time.
 """
 import concurrent.futures as futures
 import itertools
-import json
 import os
 
 import pytest
 
 from covering import covering_array
 from ends import FEATURES, KINDS, XFER, lan
-from qemu import why_no_debian_qemu
+from qemu import iperf3, why_no_debian_qemu
 
 PAIRS = list(itertools.combinations_with_replacement(KINDS, 2))
 # With a column for each offload of each end; not all ends can switch all.
@@ -80,7 +79,7 @@ def test_iperf3(ends, pair):
     for args in (f'-n 1M -c {b.ip4}', f'-n 1M -R -c {b.ip6}',
                  f'-u -b 20M -n 256K -c {b.ip6}',
                  f'-u -b 20M -n 256K -R -c {b.ip4}'):
-        end = json.loads(a.check(f'iperf3 -J {args}'))['end']
+        end = iperf3(a, args)
         if '-u' in args:
             # Where processors are few the receiving guest comes late, and
             # loses most: test_data counts each datagram.

@@ -148,6 +148,8 @@ def test_what_ethtool_and_ip_can_do():
         a.wait_agent()
         b.wait_agent()
         b.check('iperf3 -s -D')
+        link = a.check('ethtool eth0')
+        assert 'Speed: 10000Mb/s' in link and 'Duplex: Full' in link, link
 
         # Offloads, all pairs of on and off that the driver lets one set.
         for rx in 'off', 'on':

@@ -21,6 +21,7 @@ static const uint64_t layouts[] = {
 	0, V1, V1 | PACKED, V1 | INDIRECT, V1 | PACKED | INDIRECT | EVENT,
 	F(MRG_RXBUF), V1 | F(MRG_RXBUF) | EVENT,
 	V1 | F(HASH_REPORT) | F(CTRL_VQ), V1 | F(HASH_REPORT) | PACKED,
+	V1 | IN_ORDER, V1 | IN_ORDER | PACKED | INDIRECT,
 };
 
 static uint8_t frame_bytes[70000];

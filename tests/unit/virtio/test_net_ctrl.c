@@ -498,6 +498,11 @@ static void configuration_and_link(void **state)
 	assert_int_equal(le16_get(config.status), VIRTIO_NET_S_LINK_UP);
 	assert_int_equal(le16_get(config.max_pairs), RIG_PAIRS);
 	assert_int_equal(le16_get(config.mtu), 9000);
+	assert_int_equal(le32_get(config.speed), 10000);
+	assert_int_equal(config.duplex, 1);
+	assert_int_equal(config.rss_max_key_len, RSS_KEY_MAX);
+	assert_int_equal(le16_get(config.rss_max_table_len), RSS_TABLE_MAX);
+	assert_int_equal(le32_get(config.hash_types), HASH_TYPES_ALL);
 	port_set_link(&rig.net.port, false);
 	assert_int_equal(rig.n_config_changed, 1);
 	virtio_net_config(&rig.net, &config);

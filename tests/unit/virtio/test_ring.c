@@ -18,6 +18,7 @@
 #define INDIRECT BIT64(VIRTIO_F_INDIRECT_DESC)
 #define EVENT BIT64(VIRTIO_F_EVENT_IDX)
 #define PACKED BIT64(VIRTIO_F_RING_PACKED)
+#define IN_ORDER BIT64(VIRTIO_F_IN_ORDER)
 #define BUFS (GUEST_BASE + GUEST_BUFS)
 
 enum { SIZE = 16 };
@@ -138,12 +139,14 @@ static void split_chains(void **state)
 {
 	round_and_round(0, false);
 	round_and_round(INDIRECT, true);
+	round_and_round(IN_ORDER, false);
 }
 
 static void packed_chains(void **state)
 {
 	round_and_round(PACKED, false);
 	round_and_round(PACKED | INDIRECT, true);
+	round_and_round(PACKED | INDIRECT | IN_ORDER, true);
 }
 
 static void a_packed_ring_of_any_size(void **state)

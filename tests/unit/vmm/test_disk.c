@@ -113,7 +113,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	pci_bus_remove(disk_function(disk));
 	disk_destroy(disk);
 	pci_host_fini(&host);
 	vm_memory_fini(&mem);
