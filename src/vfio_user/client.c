@@ -510,7 +510,7 @@ static int connect_to(const char *path, struct vfu_session *session,
 
 	if (!c)
 		return -ENOMEM;
-	c->fd = -1;
+	c->fd = c->shared_call = -1;
 	c->alone = sched_alone();
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
 		c->regions[i].fd = -1;

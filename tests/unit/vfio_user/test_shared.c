@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/time.h"
 #include "loop/worker.h"
 #include "toy.h"
 #include "vfio_user/client_internal.h"
@@ -29,6 +31,8 @@ static struct {
 	struct vfu_server *server;
 	struct vfu_client *client;
 	int irq, unmask;
+	struct poller poller;	/* of what is stored in TOY_CALL */
+	uint32_t seen;		/* by it; atomic */
 } t;
 
 static void set_irq(int *fd, uint32_t action)
@@ -285,6 +289,103 @@ static void other_widths_are_messages(void **state)
 	assert_int_equal(messages(), before + 2);
 }
 
+/* ---- what is stored ---- */
+
+static void stores_cost_no_message(void **state)
+{
+	uint64_t before;
+
+	settle();
+	before = messages();
+	for (uint32_t i = 1; i < 100; i++) {
+		wr(TOY_STORE, i << 16 | i);
+		assert_int_equal(pci_shared_load(&t.toy.words[3]), i);
+	}
+	assert_int_equal(messages(), before);
+	/* Reading it takes one, which comes behind. */
+	assert_int_equal(rd(TOY_STORE), 99);
+}
+
+static void stores_stay_behind_posted_writes(void **state)
+{
+	for (uint32_t i = 1; i < 2000; i++) {
+		wr(TOY_RAISE, 1);
+		wr(TOY_STORE, i);
+		wr(TOY_CALL, i);
+		assert_int_equal(rd(TOY_STORE), i);
+		assert_int_equal(rd(TOY_CALL), i);
+	}
+}
+
+static bool poll_stored(struct poller *poller)
+{
+	uint32_t val = pci_shared_load(&t.toy.words[4]);
+	bool more = val != t.seen;
+
+	__atomic_store_n(&t.seen, val, __ATOMIC_RELEASE);
+	return more;
+}
+
+static void arm_stored(struct poller *poller)
+{
+	__atomic_store_n(&t.toy.words[5], 1, __ATOMIC_SEQ_CST);
+}
+
+static void disarm_stored(struct poller *poller)
+{
+	__atomic_store_n(&t.toy.words[5], 0, __ATOMIC_RELAXED);
+}
+
+static void add_poller(void *arg)
+{
+	worker_add_poller(t.worker, &t.poller);
+}
+
+static void remove_poller(void *arg)
+{
+	worker_remove_poller(t.worker, &t.poller);
+}
+
+/* Whether or not it is about to fall asleep just now. */
+static void who_sleeps_is_called(void **state)
+{
+	uint64_t before;
+
+	t.poller = (struct poller){ .poll = poll_stored, .arm = arm_stored,
+				    .disarm = disarm_stored };
+	worker_call(t.worker, add_poller, NULL);
+	settle();
+	before = messages();
+	for (uint32_t i = 1; i < 5000; i++) {
+		uint64_t end_ns = time_now_ns() + 10 * NS_PER_S;
+
+		wr(TOY_CALL, i);
+		while (__atomic_load_n(&t.seen, __ATOMIC_ACQUIRE) != i)
+			assert_true(time_now_ns() < end_ns);
+		/* So that it finds the worker in each of its states. */
+		if (i % 3 == 0)
+			sched_yield();
+		if (i % 64 == 0)
+			usleep(i);
+	}
+	assert_int_equal(messages(), before);
+	assert_true(counter_read(&worker_stats(t.worker)->sleeps) > 10);
+	worker_call(t.worker, remove_poller, NULL);
+}
+
+/* Whether its server has seen it cannot be known: it is told as well. */
+static void a_store_into_a_closed_page_is_a_message(void **state)
+{
+	uint64_t before;
+
+	settle();
+	before = messages();
+	t.client->shared->closed = true;
+	wr(TOY_STORE, 7);
+	assert_int_equal(rd(TOY_STORE), 7);
+	assert_int_equal(messages(), before + 2);
+}
+
 static void a_reset_reaches_the_page(void **state)
 {
 	wr(TOY_MASK_SET, 1);
@@ -366,6 +467,10 @@ int main(void)
 		T(each_edge_is_a_message_signalled_interrupt),
 		T(nothing_without_decoding),
 		T(other_widths_are_messages),
+		T(stores_cost_no_message),
+		T(stores_stay_behind_posted_writes),
+		T(who_sleeps_is_called),
+		T(a_store_into_a_closed_page_is_a_message),
 		T(a_reset_reaches_the_page),
 		T(a_page_is_one_connection_s),
 		T(a_session_keeps_the_words),
