@@ -423,7 +423,9 @@ int __wrap_eventfd(unsigned int count, int flags);
 int __wrap_eventfd(unsigned int count, int flags)
 {
 	/* Only the worker's own is made without a client. */
-	return k.socket ? open_fake(FAKE_EVENTFD) : __real_eventfd(count, flags);
+	if (!k.socket)
+		return __real_eventfd(count, flags);
+	return open_fake(FAKE_EVENTFD);
 }
 
 ssize_t __real_preadv64v2(int fd, const struct iovec *iov, int n_iov,

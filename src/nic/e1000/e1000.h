@@ -181,8 +181,8 @@ enum e1000_shared_row {
 	E1000_N_SHARED,
 };
 
-/* What a driver accesses at an interrupt and for a packet, in memory shared with
- * the client. */
+/* What a driver accesses at an interrupt and for a packet, in memory shared
+ * with the client. */
 struct e1000_shared {
 	struct pci_shared_page *page;	/* NULL: not shared */
 	uint64_t n[E1000_N_SHARED];	/* of page->n, counted already */
@@ -346,13 +346,13 @@ void e1000_shared_changed(struct pci_dev *pci);
 /** e1000_shared_status() - STATUS has changed */
 void e1000_shared_status(struct e1000 *dev);
 
-/** e1000_shared_rdt(), e1000_shared_tdt() - take the tail over as the client has
- * left it: between two calls it stays what it is */
+/** e1000_shared_rdt(), e1000_shared_tdt() - take the tail over as the client
+ * has left it: between two calls it stays what it is */
 void e1000_shared_rdt(struct e1000 *dev);
 void e1000_shared_tdt(struct e1000 *dev);
 
-/** e1000_shared_rdt_set(), e1000_shared_tdt_set() - written, and not there.  Each
- * by itself: the client may be about to write the other one. */
+/** e1000_shared_rdt_set(), e1000_shared_tdt_set() - written, and not there.
+ * Each by itself: the client may be about to write the other one. */
 void e1000_shared_rdt_set(struct e1000 *dev);
 void e1000_shared_tdt_set(struct e1000 *dev);
 
