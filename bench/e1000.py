@@ -16,13 +16,11 @@ Small packets come from the kernel's pktgen: UDP in frames of 64 bytes with
 their CRC, a doorbell each; those that the receiving driver has are counted.
 """
 import argparse
-import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,7 +30,7 @@ import time
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TREE / 'tests/guest'), str(TREE / 'tests/lib')]
-from machine import PROGRAM, Machine, why_no_kvm   # noqa: E402
+from machine import PROGRAM, Machine, request, why_no_kvm  # noqa: E402
 import qemu                                        # noqa: E402
 
 MEMORY = '192M'
@@ -69,24 +67,8 @@ read up rest </proc/uptime; read n <rx_packets; echo $up $n
 INTERRUPTS = "awk '/eth0/ { print $2 }' /proc/interrupts"
 
 
-class UnixHttp(http.client.HTTPConnection):
-    """HTTP over a UNIX socket."""
-
-    def __init__(self, path):
-        super().__init__('backplane')
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
 def api(path, resource):
-    connection = UnixHttp(path)
-    connection.request('GET', resource)
-    result = json.load(connection.getresponse())
-    connection.close()
-    return result
+    return request(path, 'GET', resource)[1]
 
 
 class Pair:

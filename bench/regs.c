@@ -8,8 +8,8 @@
  *
  *  -c  both on one processor
  *
- * Once with the registers that the server shares in memory, once by messages
- * alone.  Times are those of the client, in microseconds; switches are those
+ * By messages alone, with an interrupt's registers in shared memory, and with
+ * the rings' tails there too.  Times are those of the client, in microseconds; switches are those
  * of both threads, for each interrupt.
  */
 #include <errno.h>
@@ -44,6 +44,12 @@ static void check(bool ok, const char *what)
 
 /* ---- the server's process ---- */
 
+static unsigned int swallow(struct port_queue *queue,
+			    struct frame_batch *batch)
+{
+	return batch->n;
+}
+
 static void serve(const char *path, bool one_cpu)
 {
 	struct nic_params params = { .name = "bench", .mac = { 2 } };
@@ -56,6 +62,9 @@ static void serve(const char *path, bool one_cpu)
 		worker_create("bench", one_cpu ? 0 : POLL_NS);
 	check(params.worker, "worker");
 	check(!e1000_model.create(&params, &nic), "e1000");
+	/* As if attached to a switch: somebody looks at the ring. */
+	nic.port->input = swallow;
+	port_queue_start(&nic.port->queues[0]);
 	config.dev = nic.pci;
 	check(!vfu_server_create(&config, &server), path);
 	check(!worker_start(config.worker), "thread");
@@ -80,15 +89,17 @@ static void wr(uint32_t off, uint32_t val)
 	      "write");
 }
 
-/* A handler of the driver, its poll and its end; a frame is sent if there is
- * one to send. */
-static void interrupt(bool sends)
+/* A handler of the driver, its poll and its end; a frame is received, and
+ * another one sent, if there are any. */
+static void interrupt(bool frames)
 {
 	(void)rd(E1000_AT_ICR);
 	wr(E1000_AT_IMC, ~0u);
 	(void)rd(E1000_AT_STATUS);
-	if (sends)
+	if (frames) {
 		wr(E1000_AT_TDT, 0);
+		wr(E1000_AT_RDT, 0);
+	}
 	wr(E1000_AT_IMS, ICR_RXT0 | ICR_TXDW | ICR_LSC);
 	(void)rd(E1000_AT_STATUS);
 }
@@ -117,7 +128,7 @@ static uint64_t switches(pid_t pid)
 	return sum;
 }
 
-static void measure(const char *what, pid_t server, bool sends, unsigned int n,
+static void measure(const char *what, pid_t server, bool frames, unsigned int n,
 		    bool idle)
 {
 	uint64_t *ns = calloc(n, sizeof(*ns));
@@ -130,7 +141,7 @@ static void measure(const char *what, pid_t server, bool sends, unsigned int n,
 		if (idle)
 			usleep(PAUSE_US);
 		begin = time_now_ns();
-		interrupt(sends);
+		interrupt(frames);
 		ns[i] = time_now_ns() - begin;
 		sum += ns[i];
 	}
@@ -155,15 +166,15 @@ static void set_up(const char *path)
 				PCI_COMMAND, &bits, 2, false), "config");
 }
 
-static void run(const char *path, pid_t server, bool shared, unsigned int n)
+/* With the first @n_shared rows of the list. */
+static void run(const char *path, pid_t server, const char *what,
+		unsigned int n_shared, unsigned int n)
 {
 	set_up(path);
-	if (!shared)
-		client->n_shared_regs = 0;
-	printf("%s\n", shared ? "registers in shared memory" :
-	       "messages alone");
-	measure("interrupt, nothing sent", server, false, n, false);
-	measure("interrupt, a frame sent", server, true, n, false);
+	client->n_shared_regs = min_of(client->n_shared_regs, n_shared);
+	printf("%s\n", what);
+	measure("interrupt, no frames", server, false, n, false);
+	measure("interrupt, a frame in, one out", server, true, n, false);
 	measure("the same after a pause", server, true, n / 10, true);
 	vfu_client_close(client);
 }
@@ -195,8 +206,10 @@ int main(int argc, char **argv)
 		serve(path, one_cpu);
 	for (int i = 0; access(path, F_OK) && i < 1000; i++)
 		usleep(1000);
-	run(path, server, false, n);
-	run(path, server, true, n);
+	run(path, server, "messages alone", 0, n);
+	run(path, server, "an interrupt's registers shared",
+	    E1000_SHARED_WRITE_RDT, n);
+	run(path, server, "tails too", E1000_N_SHARED, n);
 	kill(server, SIGTERM);
 	waitpid(server, NULL, 0);
 	unlink(path);

@@ -79,3 +79,29 @@ int unix_bind_dgram(const char *path, int *fd)
 {
 	return make_bound(path, SOCK_DGRAM, fd);
 }
+
+bool unix_take_fds(struct msghdr *msg, int *fds, unsigned int *n,
+		   unsigned int max)
+{
+	bool all = !(msg->msg_flags & MSG_CTRUNC);
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
+	     c = CMSG_NXTHDR(msg, c)) {
+		size_t n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n_fds; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (*n < max) {
+				fds[(*n)++] = fd;
+			} else {
+				fd_close(&fd);
+				all = false;
+			}
+		}
+	}
+	return all;
+}

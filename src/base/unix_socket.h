@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * UNIX sockets that are reached by a name in the file system.
+ * UNIX sockets that are reached by a name in the file system, and descriptors
+ * that come over them.
  */
 #ifndef BASE_UNIX_SOCKET_H
 #define BASE_UNIX_SOCKET_H
 
 #include "base/util.h"
+
+struct msghdr;
 
 /**
  * unix_listen() - make a socket at @path that only its owner can connect to
@@ -21,5 +24,16 @@ int must_check unix_listen(const char *path, int backlog, int *fd);
 
 /** unix_bind_dgram() - the same for datagrams: all that come are for @fd */
 int must_check unix_bind_dgram(const char *path, int *fd);
+
+/**
+ * unix_take_fds() - the descriptors that recvmsg() has put into @msg
+ * @fds: room for @max of them, *@n of which are there already
+ *
+ * All of them are ours now: those without room are closed.
+ *
+ * Return: false: some were closed here, or by the kernel.
+ */
+bool unix_take_fds(struct msghdr *msg, int *fds, unsigned int *n,
+		   unsigned int max);
 
 #endif

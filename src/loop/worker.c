@@ -425,7 +425,9 @@ static bool look_around(struct worker *w)
 /* Is it time to look at descriptors? */
 static bool fds_due(const struct worker *w)
 {
-	bool busy = w->now_ns - w->last_polled_ns < WORKER_BUSY_NS;
+	/* One that does not poll looks at them when it goes to sleep. */
+	bool busy = !w->poll_ns ||
+		w->now_ns - w->last_polled_ns < WORKER_BUSY_NS;
 
 	return w->fake_clock || w->now_ns - w->last_fds_ns >=
 	       (busy ? WORKER_FD_INTERVAL_NS : WORKER_IDLE_FD_INTERVAL_NS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Registers in memory that a function's host shares with its client: those that
- * a driver accesses at every interrupt.
+ * a driver accesses at every interrupt and for every packet.
  *
  * Theory of operation.  An access in the page has to be the same as one that is
  * carried out by bar_read() or bar_write():
@@ -16,6 +16,10 @@
  *   - A write that makes an interrupt due now goes the long way as well.  Both
  *     sides change their word first and look at the other's behind it, so that
  *     one of them sees both.
+ *   - What is stored is looked at by the function when it needs it, and before
+ *     whatever else the host does for the client.  Where it has to be looked at
+ *     soon, the function says in a word that it sleeps, and the client, having
+ *     stored first and looked second, calls it by an eventfd.
  *   - While the function does not decode the BAR, everything goes the long way.
  *
  * The page lasts as long as the connection.  What the client can write there it
@@ -42,6 +46,9 @@ enum pci_shared_kind {
 	PCI_SHARED_READ_CLEAR = 1,	/* read: the word, which is 0 then */
 	PCI_SHARED_SET = 2,		/* write: sets bits of the word */
 	PCI_SHARED_CLEAR = 3,		/* write: clears bits of the word */
+	PCI_SHARED_STORE = 4,		/* write: the word */
+	PCI_SHARED_STORE_CALL = 5,	/* write: the word; then the function is
+					 * called if it sleeps */
 };
 
 /* A 32 bit access that can be had there. */
@@ -52,8 +59,9 @@ struct pci_shared_reg {
 	uint8_t word;			/* which one */
 	uint8_t due;			/* SET: if the word has a bit in common
 					 * with this one, then the write is to
-					 * go the long way too */
-	uint32_t mask;			/* SET: bits that can be set */
+					 * go the long way too; STORE_CALL: not
+					 * 0 while the function sleeps */
+	uint32_t mask;			/* SET, STORE: bits that there are */
 };
 
 struct pci_shared_page {

@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/sched.h"
 #include "base/time.h"
+#include "base/unix_socket.h"
 #include "mem/dma.h"
 #include "vfio_user/client_internal.h"
 #include "vfio_user/version.h"
@@ -209,27 +210,6 @@ static int take_messages(struct vfu_client *c)
 	return err;
 }
 
-/* Keep what is wanted, close what is not. */
-static void take_fds(struct vfu_client *c, struct msghdr *msg)
-{
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(msg); m;
-	     m = CMSG_NXTHDR(msg, m)) {
-		size_t n = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(m) + i * sizeof(fd), sizeof(fd));
-			if (c->rx.n_fds < VFU_MAX_FDS)
-				c->rx.fds[c->rx.n_fds++] = fd;
-			else
-				fd_close(&fd);
-		}
-	}
-}
-
 void vfu_client_drop_fds(struct vfu_client *c)
 {
 	for (unsigned int i = 0; i < c->rx.n_fds; i++)
@@ -294,7 +274,8 @@ static int receive(struct vfu_client *c)
 	if (n <= 0)
 		return -ENOTCONN;
 	if (c->rx.want_fds)
-		take_fds(c, &msg);
+		(void)unix_take_fds(&msg, c->rx.fds, &c->rx.n_fds,
+				    VFU_MAX_FDS);
 	c->rx.len += (size_t)n;
 	return take_messages(c);
 }
@@ -510,7 +491,7 @@ static int connect_to(const char *path, struct vfu_session *session,
 
 	if (!c)
 		return -ENOMEM;
-	c->fd = -1;
+	c->fd = c->shared_call = -1;
 	c->alone = sched_alone();
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
 		c->regions[i].fd = -1;

@@ -25,6 +25,8 @@ struct vfu_client {
 	struct pci_shared_page *shared;	/* registers; NULL: none */
 	struct pci_shared_reg shared_regs[PCI_SHARED_REGS_MAX];
 	unsigned int n_shared_regs;	/* of them */
+	int shared_call;		/* eventfd that wakes the server, one of
+					 * fds; -1: none */
 	uint64_t n_posted;		/* writes begun to be posted; atomic */
 
 	pthread_mutex_t send_lock;	/* one message at a time */

@@ -5,9 +5,11 @@
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/eventfd.h"
 #include "vfio_user/client_internal.h"
 
 /* The server must not be able to take it from under us. */
@@ -25,6 +27,14 @@ static struct pci_shared_page *map_page(int fd)
 	return page == MAP_FAILED ? NULL : page;
 }
 
+/* One that a write does not wait for, as the server makes it. */
+static bool can_call(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_NONBLOCK) && eventfd_is(fd);
+}
+
 void vfu_client_share(struct vfu_client *c, unsigned int index,
 		      const struct vfu_io_fd *sub, int fd)
 {
@@ -38,11 +48,16 @@ void vfu_client_share(struct vfu_client *c, unsigned int index,
 	};
 
 	if (c->n_shared_regs == PCI_SHARED_REGS_MAX ||
-	    reg.kind > PCI_SHARED_CLEAR || reg.word >= PCI_SHARED_WORDS ||
+	    reg.kind > PCI_SHARED_STORE_CALL || reg.word >= PCI_SHARED_WORDS ||
 	    reg.due >= PCI_SHARED_WORDS || sub->size != sizeof(uint32_t))
 		return;
-	if (!c->shared)
+	if (reg.kind == PCI_SHARED_STORE_CALL) {
+		if (!can_call(fd))
+			return;
+		c->shared_call = fd;
+	} else if (!c->shared) {
 		c->shared = map_page(fd);
+	}
 	if (c->shared)
 		c->shared_regs[c->n_shared_regs++] = reg;
 }
@@ -96,24 +111,53 @@ bool vfu_client_shared_read(struct vfu_client *c, unsigned int index,
 	return true;
 }
 
+/* The server sleeps, maybe; of several that find it so one wakes it. */
+static void call(struct vfu_client *c, const struct pci_shared_reg *reg)
+{
+	uint32_t *sleeps = &c->shared->word[reg->due];
+
+	/* If it fails the counter is full, and the server has been called. */
+	if (pci_shared_load(sleeps) &&
+	    __atomic_exchange_n(sleeps, 0, __ATOMIC_SEQ_CST))
+		(void)eventfd_write(c->shared_call, 1);
+}
+
+/* Change the word; false: something comes of it that needs a message. */
+static bool change(struct vfu_client *c, const struct pci_shared_reg *reg,
+		   uint32_t val)
+{
+	uint32_t *word = &c->shared->word[reg->word];
+
+	switch (reg->kind) {
+	case PCI_SHARED_CLEAR:
+		__atomic_fetch_and(word, ~val, __ATOMIC_SEQ_CST);
+		return true;
+	case PCI_SHARED_SET:
+		__atomic_fetch_or(word, val & reg->mask, __ATOMIC_SEQ_CST);
+		return !(pci_shared_load(word) &
+			 pci_shared_load(&c->shared->word[reg->due]));
+	case PCI_SHARED_STORE_CALL:
+		__atomic_store_n(word, val & reg->mask, __ATOMIC_SEQ_CST);
+		call(c, reg);
+		break;
+	default:
+		__atomic_store_n(word, val & reg->mask, __ATOMIC_SEQ_CST);
+	}
+	/* Whoever closed it meanwhile may not have seen what was stored. */
+	return !__atomic_load_n(&c->shared->closed, __ATOMIC_SEQ_CST);
+}
+
 bool vfu_client_shared_write(struct vfu_client *c, unsigned int index,
 			     uint64_t off, const void *buf, uint32_t len)
 {
 	const struct pci_shared_reg *reg = find(c, index, off, len, true);
-	uint32_t *word, val;
+	uint32_t val;
 
 	if (!reg)
 		return false;
 	memcpy(&val, buf, sizeof(val));
-	word = &c->shared->word[reg->word];
-	if (reg->kind == PCI_SHARED_CLEAR) {
-		__atomic_fetch_and(word, ~val, __ATOMIC_SEQ_CST);
-	} else {
-		__atomic_fetch_or(word, val & reg->mask, __ATOMIC_SEQ_CST);
-		if (pci_shared_load(word) &
-		    pci_shared_load(&c->shared->word[reg->due]))
-			return false;
-	}
+	if (!change(c, reg, val))
+		return false;
 	count(c, reg);
 	return true;
 }

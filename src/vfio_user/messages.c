@@ -275,7 +275,7 @@ static int reply_fd(const struct vfu_server *s, struct message *m, int fd)
 static size_t put_io_fd(const struct vfu_server *s, struct message *m,
 			size_t len, struct vfu_io_fd *sub, int fd)
 {
-	int at = reply_fd(s, m, fd);
+	int at = fd < 0 ? -1 : reply_fd(s, m, fd);
 
 	if (at < 0)
 		return 0;
@@ -304,7 +304,8 @@ static size_t put_shared_regs(struct vfu_server *s, uint32_t index,
 
 		if (reg->bar != index || vfu_shared_open(&s->shared))
 			continue;
-		len += put_io_fd(s, m, len, &sub, s->shared.fd);
+		len += put_io_fd(s, m, len, &sub,
+				 vfu_shared_fd(&s->shared, reg));
 	}
 	return len - before;
 }

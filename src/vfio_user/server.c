@@ -72,7 +72,9 @@ static void irq_signalled(struct vfu_irqs *irqs)
 	struct vfu_server *s = container_of(irqs, struct vfu_server, irqs);
 
 	counter_add(&s->stats.irqs, 1);
-	worker_hot(s->worker, &s->client, HOT_NS);
+	/* Where they are shared they come without a message. */
+	if (!s->shared.page)
+		worker_hot(s->worker, &s->client, HOT_NS);
 }
 
 /* ---- a connection ---- */
@@ -344,7 +346,7 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->memory_check = (struct poller){ .poll = check_memory };
 	s->spare_fd = -1;
 	s->conn.fd = -1;
-	s->shared = (struct vfu_shared){ .dev = s->dev, .fd = -1 };
+	vfu_shared_init(&s->shared, s->dev, s->worker);
 	s->irqs.unmask.fd = -1;
 
 	vfu_caps_init();

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/eventfd.h"
 #include "pci/pci.h"
 #include "pci/shared_regs.h"
 
@@ -28,6 +30,45 @@ static int make_page(int *out)
 	return 0;
 }
 
+/* The pollers have their turn whatever has woken the worker. */
+static bool called(struct watch *watch, uint32_t events)
+{
+	return eventfd_consume(watch->fd);
+}
+
+void vfu_shared_init(struct vfu_shared *shared, struct pci_dev *dev,
+		     struct worker *worker)
+{
+	*shared = (struct vfu_shared){
+		.dev = dev, .worker = worker, .fd = -1,
+		.call = { .ready = called, .fd = -1 },
+	};
+}
+
+/* Each client has its own: one that has gone may read it for ever.  Without
+ * one, what would need it comes as messages. */
+static void make_call(struct vfu_shared *shared)
+{
+	bool wanted = false;
+
+	for (unsigned int i = 0; i < shared->dev->n_shared_regs; i++)
+		wanted |= shared->dev->shared_regs[i].kind ==
+			PCI_SHARED_STORE_CALL;
+	if (!wanted)
+		return;
+	shared->call.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (shared->call.fd >= 0 &&
+	    worker_add_watch(shared->worker, &shared->call) < 0)
+		fd_close(&shared->call.fd);
+}
+
+int vfu_shared_fd(const struct vfu_shared *shared,
+		  const struct pci_shared_reg *reg)
+{
+	return reg->kind == PCI_SHARED_STORE_CALL ? shared->call.fd :
+		shared->fd;
+}
+
 int vfu_shared_open(struct vfu_shared *shared)
 {
 	void *page;
@@ -47,6 +88,7 @@ int vfu_shared_open(struct vfu_shared *shared)
 	}
 	shared->page = page;
 	shared->n_done = 0;
+	make_call(shared);
 	shared->dev->ops->share(shared->dev, page);
 	return 0;
 }
@@ -55,9 +97,13 @@ void vfu_shared_close(struct vfu_shared *shared)
 {
 	if (!shared->page)
 		return;
-	shared->dev->ops->share(shared->dev, NULL);
-	/* Its client finds out now that it has been let go. */
+	/* Its client finds out now that it has been let go: what it stores
+	 * behind this it cannot take for done. */
 	__atomic_store_n(&shared->page->closed, true, __ATOMIC_SEQ_CST);
+	shared->dev->ops->share(shared->dev, NULL);
+	if (shared->call.fd >= 0)
+		worker_remove_watch(shared->worker, &shared->call);
+	fd_close(&shared->call.fd);
 	munmap(shared->page, PCI_SHARED_PAGE);
 	shared->page = NULL;
 	fd_close(&shared->fd);

@@ -8,20 +8,33 @@
 
 #include <stdint.h>
 
-#include "base/util.h"
+#include "loop/worker.h"
 
 struct pci_dev;
 struct pci_shared_page;
+struct pci_shared_reg;
 
 struct vfu_shared {
 	struct pci_dev *dev;		/* whose registers */
 	int fd;				/* of the page, sealed; -1: none */
 	struct pci_shared_page *page;	/* NULL: none */
 	uint64_t n_done;		/* posted writes carried out since */
+	struct worker *worker;		/* the function's */
+	struct watch call;		/* eventfd by which the client wakes it;
+					 * fd -1: none */
 };
+
+/** vfu_shared_init() - there is no page yet */
+void vfu_shared_init(struct vfu_shared *shared, struct pci_dev *dev,
+		     struct worker *worker);
 
 /** vfu_shared_open() - have a page, in use by the function; 0 or -errno */
 int must_check vfu_shared_open(struct vfu_shared *shared);
+
+/** vfu_shared_fd() - what goes to the client with a register of the list: the
+ * page, or the eventfd if it is one after whose writes it calls */
+int vfu_shared_fd(const struct vfu_shared *shared,
+		  const struct pci_shared_reg *reg);
 
 /** vfu_shared_close() - the function's registers are its own again */
 void vfu_shared_close(struct vfu_shared *shared);

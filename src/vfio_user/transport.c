@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/unix_socket.h"
+
 static void fds_close(struct vfu_fds *fds)
 {
 	for (unsigned int i = 0; i < fds->n; i++)
@@ -59,31 +61,6 @@ void vfu_conn_close(struct vfu_conn *conn)
 	conn->n_out_fds = 0;
 }
 
-/* Take the descriptors out of @msg: all of them are ours now. */
-static void collect_fds(struct msghdr *msg, struct vfu_fds *fds)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-	     c = CMSG_NXTHDR(msg, c)) {
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (fds->n < VFU_MAX_FDS) {
-				fds->fd[fds->n++] = fd;
-			} else {
-				fd_close(&fd);
-				fds->bad = true;
-			}
-		}
-	}
-	if (msg->msg_flags & MSG_CTRUNC)
-		fds->bad = true;
-}
-
 /* One read; what came with it is put into @fds.  As recv(), -errno. */
 static ssize_t read_some(struct vfu_conn *conn, struct iovec *iov, int n_iov,
 			 struct vfu_fds *fds)
@@ -108,7 +85,8 @@ static ssize_t read_some(struct vfu_conn *conn, struct iovec *iov, int n_iov,
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	collect_fds(&msg, fds);
+	if (!unix_take_fds(&msg, fds->fd, &fds->n, VFU_MAX_FDS))
+		fds->bad = true;
 	conn->drained = (size_t)n < want;
 	return n;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/unix_socket.h"
+
 static void close_fds(struct vu_conn *conn)
 {
 	for (unsigned int i = 0; i < conn->n_fds; i++)
@@ -27,32 +29,6 @@ void vu_conn_close(struct vu_conn *conn)
 	close_fds(conn);
 	fd_close(&conn->fd);
 	conn->n_read = 0;
-}
-
-/* Keep what came; false: more than any message has, or not at its start. */
-static bool take_fds(struct vu_conn *conn, struct msghdr *msg, bool at_start)
-{
-	bool good = !(msg->msg_flags & MSG_CTRUNC);
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-	     c = CMSG_NXTHDR(msg, c)) {
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (at_start && conn->n_fds < VU_FDS_MAX) {
-				conn->fds[conn->n_fds++] = fd;
-			} else {
-				fd_close(&fd);
-				good = false;
-			}
-		}
-	}
-	return good;
 }
 
 /* Read towards the end of a part of the message, [n_read, end). */
@@ -75,7 +51,9 @@ static int read_part(struct vu_conn *conn, uint8_t *part, size_t part_off,
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (!take_fds(conn, &msg, !conn->n_read))
+	/* No more than any message has, and at its start. */
+	if (!unix_take_fds(&msg, conn->fds, &conn->n_fds,
+			   conn->n_read ? 0 : VU_FDS_MAX))
 		return -EPROTO;
 	if (!n)
 		return -ECONNRESET;

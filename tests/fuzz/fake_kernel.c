@@ -23,7 +23,8 @@
 
 enum {
 	FDS_MAX = FAKE_MESSAGES_MAX * FAKE_MESSAGE_FDS_MAX + 1,
-	WATCHES_MAX = 4,	/* the socket, and one eventfd to unmask */
+	/* The socket, an eventfd to unmask, one by which the client calls. */
+	WATCHES_MAX = 4,
 };
 
 /* What the peer has sent. */
@@ -416,6 +417,16 @@ int __wrap_epoll_wait(int epfd, struct epoll_event *events, int n_max,
 }
 
 /* ---- eventfds ---- */
+
+int __real_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags)
+{
+	/* Only the worker's own is made without a client. */
+	if (!k.socket)
+		return __real_eventfd(count, flags);
+	return open_fake(FAKE_EVENTFD);
+}
 
 ssize_t __real_preadv64v2(int fd, const struct iovec *iov, int n_iov,
 			  off_t off, int flags);

@@ -22,17 +22,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-/* What holds whatever the input. */
-#define must(condition) do {						\
-	if (!(condition)) {						\
-		fprintf(stderr, "%s:%d: " #condition "\n", __FILE__,	\
-			__LINE__);					\
-		abort();						\
-	}								\
-} while (0)
+#include "must.h"
 
 enum fake_kind {
 	FAKE_NONE,		/* no such descriptor */

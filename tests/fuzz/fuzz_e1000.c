@@ -18,6 +18,7 @@
  *				registers in shared memory or not
  *	7 0x88 word8 val32	the client writes there
  *	7 0x89 val32		it takes the causes, and others come
+ *	7 0x8a word8 val32	... a tail, say, which the device is not told
  *	8 dir8 n8		rings as a driver sets them up, so that inputs
  *				reach the data path soon
  *	9 addr16 len16 cmd8 type8 special16
@@ -350,12 +351,16 @@ static void deliver_offloaded(struct input *in)
 static void control_shared(uint32_t what, struct input *in)
 {
 	struct e1000 *dev = e1000_of_pci(nic.pci);
-	uint32_t word = what == 0x88 ? take(in, 1) : 0;
+	bool stores = what == 0x88, tail = what == 0x8a;
+	uint32_t word = stores || tail ? take(in, 1) : 0;
 	uint32_t val = take(in, 4);
 
 	if (!dev->shared.page)
 		return;
-	if (what == 0x88) {
+	if (tail) {
+		word %= PCI_SHARED_WORDS - E1000_SHARED_RDT;
+		dev->shared.page->word[E1000_SHARED_RDT + word] = val;
+	} else if (stores) {
 		dev->shared.page->n[word % E1000_N_SHARED] = val;
 		dev->shared.page->word[word % PCI_SHARED_WORDS] = val;
 		nic.pci->ops->shared_changed(nic.pci);

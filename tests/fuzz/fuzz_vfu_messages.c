@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A vfio-user server fed with anything.  The input is a list of pieces, each a
- * message of the socket: a byte of flags, 16 bits of length (little endian),
- * that many bytes.  A piece may have descriptors with it, and may be put into
- * good form: its length then goes into the size of the header it begins with.
+ * A vfio-user server fed with anything; the input is that of pieces.h.  Good
+ * form: a piece's length is in the size of the header it begins with.
  *
  * The server is the real one, on its worker; its system calls are played (see
  * fake_kernel.h).
@@ -14,21 +12,12 @@
 #include "base/log.h"
 #include "fake_kernel.h"
 #include "loop/worker.h"
+#include "pieces.h"
 #include "vfio_user/server_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum {
-	PIECE_MEMFD = 1,	/* with a memfd */
-	PIECE_EVENTFD = 2,	/* with an eventfd */
-	PIECE_MANY = 4,		/* with many of them */
-	PIECE_SIZED = 8,	/* the header's size is right */
-	PIECE_TRUNCATE = 16,	/* the memfd is truncated behind it */
-	PIECE_UNREAD = 32,	/* the client reads no replies */
-	PIECE_KICK = 64,	/* the client's eventfds are written to */
-	PIECE_QUEUED = 128,	/* the server does not come to it before the
-				 * next one */
-};
+static_assert((int)PIECES_FDS <= (int)FAKE_MESSAGE_FDS_MAX, "room for many");
 
 static struct {
 	struct worker *worker;
@@ -62,25 +51,24 @@ static void run(void)
 	worker_round(f.worker);
 }
 
-static void send_piece(const uint8_t *data, size_t len, unsigned int flags)
+static void send_piece(const struct piece *piece)
 {
-	unsigned int n = flags & PIECE_MANY ? FAKE_MESSAGE_FDS_MAX : 1;
 	uint8_t *bytes = f.bytes + f.n_bytes;
+	size_t len = piece->len;
 
 	if (len > sizeof(f.bytes) - f.n_bytes)
 		return;
-	memcpy(bytes, data, len);
+	memcpy(bytes, piece->data, len);
 	f.n_bytes += len;
-	if ((flags & PIECE_SIZED) && len >= sizeof(struct vfu_header)) {
+	if ((piece->flags & PIECE_FORMED) && len >= sizeof(struct vfu_header)) {
 		uint32_t size = (uint32_t)len;
 
 		memcpy(bytes + offsetof(struct vfu_header, size), &size,
 		       sizeof(size));
 	}
 	/* If the server is gone or its socket full, that is that. */
-	(void)fake_kernel_send(bytes, len, flags & PIECE_EVENTFD ?
-			       FAKE_EVENTFD : FAKE_MEMFD,
-			       flags & (PIECE_MEMFD | PIECE_EVENTFD) ? n : 0);
+	(void)fake_kernel_send(bytes, len, piece->flags & PIECE_EVENTFD ?
+			       FAKE_EVENTFD : FAKE_MEMFD, piece_n_fds(piece));
 }
 
 /* A round reads at least one message, or else finds the end. */
@@ -112,24 +100,21 @@ static void check_next_client(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct piece piece;
+
 	if (!f.server)
 		set_up();
 	f.n_bytes = 0;
 	must(!vfu_server_attach(f.server, fake_kernel_connect()));
-	while (size >= 3) {
-		unsigned int flags = data[0];
-		size_t len = min_of((size_t)le16_load(data + 1), size - 3);
-
-		send_piece(data + 3, len, flags);
-		fake_kernel_full(flags & PIECE_UNREAD);
-		if (flags & PIECE_KICK)
+	while (piece_next(&data, &size, &piece)) {
+		send_piece(&piece);
+		fake_kernel_full(piece.flags & PIECE_UNREAD);
+		if (piece.flags & PIECE_KICK)
 			fake_kernel_kick();
-		if (!(flags & PIECE_QUEUED))
+		if (!(piece.flags & PIECE_QUEUED))
 			run();
-		if (flags & PIECE_TRUNCATE)
+		if (piece.flags & PIECE_TRUNCATE)
 			fake_kernel_truncate();
-		data += 3 + len;
-		size -= 3 + len;
 	}
 	hang_up();
 	check_next_client();

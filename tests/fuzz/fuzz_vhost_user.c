@@ -3,14 +3,27 @@
  * A vhost-user back-end fed with anything; the input is that of pieces.h.  Good
  * form: one of the requests there are, version and length.
  */
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/log.h"
+#include "must.h"
 #include "pieces.h"
 #include "vhost_user/vhost_user_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum {
+	PIECES_MAX = 64,		/* of an input that are sent */
+	MEMORY = 64 * 4096,		/* of the memfd */
+};
+
 static struct {
 	struct worker *worker;
+	int memfd, eventfd;	/* what is sent along */
 	struct vhost_user *vu;
 	uint64_t now;		/* the worker's clock */
 } f;
@@ -38,8 +51,6 @@ static void form(uint8_t *data, size_t len)
 		memcpy(data, &h, sizeof(h));
 }
 
-static struct pieces pieces = { .form = form, .run = run };
-
 static void set_up(void)
 {
 	struct vhost_user_config config = {
@@ -51,7 +62,9 @@ static void set_up(void)
 	log_level = LOG_ERR;
 	f.worker = worker_create("fuzz", 0);
 	config.worker = f.worker;
-	pieces_init(&pieces);
+	f.memfd = memfd_create("fuzz", MFD_CLOEXEC);
+	f.eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	must(f.memfd >= 0 && f.eventfd >= 0);
 	must(!vhost_user_create(&config, &port));
 	f.vu = container_of(port, struct vhost_user, net.port);
 	worker_cancel_timer(f.worker, &f.vu->retry);
@@ -85,14 +98,69 @@ static void disconnect_front_end(int fd)
 	worker_cancel_timer(f.worker, &f.vu->retry);
 }
 
+static void send_piece(int fd, const struct piece *piece)
+{
+	static uint8_t bytes[UINT16_MAX];
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(PIECES_FDS * sizeof(int))];
+	} control = { 0 };
+	size_t len = piece_n_fds(piece) * sizeof(int);
+	struct iovec iov = { bytes, piece->len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	memcpy(bytes, piece->data, piece->len);
+	if (piece->flags & PIECE_FORMED)
+		form(bytes, piece->len);
+	if (len) {
+		struct cmsghdr *c;
+
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_SPACE(len);
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(len);
+		for (size_t at = 0; at < len; at += sizeof(int))
+			memcpy(CMSG_DATA(c) + at,
+			       piece->flags & PIECE_EVENTFD ? &f.eventfd :
+			       &f.memfd, sizeof(int));
+	}
+	/* If the server is gone or its socket full, that is that. */
+	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return;
+}
+
+/* Until the socket is empty; what comes is thrown away. */
+static void read_replies(int fd)
+{
+	static uint8_t buf[UINT16_MAX];
+
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct piece piece;
 	int fd;
 
 	if (!f.vu)
 		set_up();
 	fd = connect_front_end();
-	pieces_send(&pieces, fd, data, size);
+	must(!ftruncate(f.memfd, MEMORY));
+	for (unsigned int i = 0; i < PIECES_MAX &&
+	     piece_next(&data, &size, &piece); i++) {
+		send_piece(fd, &piece);
+		if (!(piece.flags & PIECE_QUEUED))
+			run();
+		if (piece.flags & PIECE_TRUNCATE)
+			must(!ftruncate(f.memfd, 0));
+		if (piece.flags & PIECE_KICK)
+			must(!eventfd_write(f.eventfd, 1));
+		if (!(piece.flags & PIECE_UNREAD))
+			read_replies(fd);
+	}
 	disconnect_front_end(fd);
 	return 0;
 }

@@ -136,8 +136,11 @@ static void receive(const uint8_t *data, size_t len)
 		queue = port->ops->rx_queue(port, frame, sender);
 		need(queue < PAIRS && queue < port->n_rx);
 	}
-	descriptor(RX_RING, 0, BUFFER, BUFFER_LEN, DESC_WRITE);
-	make_available(RX_RING, &f.n_buffers);
+	/* The last one is still there if its frame was filtered. */
+	if (le16_load(f.memory + RX_RING + USED + 2) == f.n_buffers) {
+		descriptor(RX_RING, 0, BUFFER, BUFFER_LEN, DESC_WRITE);
+		make_available(RX_RING, &f.n_buffers);
+	}
 	need(port->ops->rx_burst(&port->queues[0], &frame, 1) == 1);
 	port->ops->rx_flush(&port->queues[0]);
 }

@@ -119,7 +119,7 @@ def vhost_user():
         ring += piece(0, 10, struct.pack('<II', i, 0))
         ring += piece(0, 9, struct.pack('<IIQQQQ', i, 0, at, at + 0x1000,
                                         at + 0x2000, 0))
-        ring += piece(2, 13, u64(i)) + piece(2 | 32, 12, u64(i))
+        ring += piece(2, 13, u64(i)) + piece(2 | 64, 12, u64(i))
         ring += piece(0, 18, struct.pack('<II', i, 1))
     rest = piece(0, 19, u64(0x0a0000000002)) + piece(0, 20, u64(1500))
     rest += piece(0, 39, u64(7)) + piece(0, 40) + piece(0, 36) + piece(0, 17)
@@ -131,7 +131,7 @@ def vhost_user():
     log += piece(0, 2, u64(1 << 32 | 1 << 30 | 1 << 26))
     for i in (0, 1):
         at = uva + 0x3000 * i
-        log += piece(32, 9, struct.pack('<IIQQQQ', i, 1, at, at + 0x1000,
+        log += piece(64, 9, struct.pack('<IIQQQQ', i, 1, at, at + 0x1000,
                                         at + 0x2000, 0x1000 + 0x3000 * i))
     save('vhost_user', 'log', start + mem + log + ring + log + rest)
     save('vhost_user', 'log_first', start + mem + ring + log + rest)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Just enough of an e1000 driver to move frames: 8254x developer's manual,
 chapters 3 (descriptors) and 13 (registers)."""
+import os
 import struct
 import time
 
@@ -53,16 +54,26 @@ class Driver:
         c.write32(RDT, N_DESC - 1)
         return self
 
-    def send(self, frame):
+    def tail(self, register, value, page):
+        """Move RDT or TDT; in @page, if there is one, as the client does."""
+        if not page:
+            self.client.write32(register, value, posted=True)
+            return
+        page.word(page.TAILS[register], value)
+        if register == TDT and page.word(page.ASLEEP):
+            page.word(page.ASLEEP, 0)
+            os.write(page.call, struct.pack("=Q", 1))
+
+    def send(self, frame, page=None):
         i = self.tx_next
         self.tx_next = (i + 1) % N_DESC
         at = TX_BUFS + BUF_SIZE * i
         self.mem[at:at + len(frame)] = frame
         struct.pack_into("=QHBBBBH", self.mem.map, TX_RING + 16 * i,
                          at, len(frame), 0, EOP_IFCS_RS, 0, 0, 0)
-        self.client.write32(TDT, self.tx_next, posted=True)
+        self.tail(TDT, self.tx_next, page)
 
-    def receive(self, timeout=vfu.DEADLINE):
+    def receive(self, timeout=vfu.DEADLINE, page=None):
         """The next frame, without its CRC, or None."""
         desc = RX_RING + 16 * self.rx_next
         end = time.monotonic() + timeout
@@ -74,7 +85,7 @@ class Driver:
         at = RX_BUFS + BUF_SIZE * self.rx_next
         frame = self.mem[at:at + length - 4]
         self.mem[desc + 12] = 0
-        self.client.write32(RDT, self.rx_next, posted=True)
+        self.tail(RDT, self.rx_next, page)
         self.rx_next = (self.rx_next + 1) % N_DESC
         return frame
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows T10, T14 and T15 of the classes of flaws: selectors out of range, every
-message in every wrong form, clients that go at each step."""
+"""Rows T10, T14, T15 and T17 of the classes of flaws: selectors out of range,
+every message in every wrong form, clients that go at each step, bytes in replies
+that nobody has put there."""
 import struct
 
 import pytest
@@ -162,3 +163,23 @@ def test_t15_gone_at_each_step(server, step):
     assert card.receive() == e1000.frame("anew")
     card.send(e1000.frame("and back"))
     assert b.receive() == e1000.frame("and back")
+
+
+def test_t17_replies_hold_nothing_stale(server):
+    """The same answers, whatever was in the buffers before: ones or zeroes."""
+    client = server.client()
+    answers = []
+    for region, byte in (6, b"\xff"), (0, b"\0"):
+        got = []
+        for command, payload in GOOD.items():
+            if command == vfu.VERSION:
+                continue
+            at = 0 if region else 0x10000
+            client.write16(e1000.COMMAND, e1000.MEMORY_AND_MASTER)
+            assert client.region_read(region, at, 0x8000) == byte * 0x8000
+            for argsz in None, 2**16, 2**32 - 1:
+                if argsz and len(payload) >= 4:
+                    payload = struct.pack("=I", argsz) + payload[4:]
+                got.append(answered(client, command, payload).payload)
+        answers.append(got)
+    assert answers[0] == answers[1]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registers in memory shared with the client: who gets them, and what a hostile
 client can do with the page.  The layout is that of src/pci/shared_regs.h."""
+import contextlib
 import fcntl
 import mmap
 import os
@@ -20,10 +21,13 @@ KEY = "backplane_shared_registers"
 TYPE = 0x4250
 PAGE = 4096
 N_DONE, CLOSED, WORDS = 0, 8, 80
-ICR, IMS, STATUS = range(3)
+ICR, IMS, STATUS, RDT, TDT, ASLEEP = range(6)
 
 
 class Page:
+    TAILS = {e1000.RDT: RDT, e1000.TDT: TDT}
+    ASLEEP = ASLEEP
+
     def __init__(self, fd):
         self.fd = fd
         self.map = mmap.mmap(fd, PAGE)
@@ -51,11 +55,13 @@ def sharing(server):
     _argsz, subs, fds = client.get_region_io_fds(BAR0)
     assert [(sub[0], sub[1], sub[3]) for sub in subs] == [
         (e1000.ICR, 4, TYPE), (e1000.IMS, 4, TYPE), (e1000.IMC, 4, TYPE),
-        (e1000.STATUS, 4, TYPE)]
-    assert len(fds) == 1
+        (e1000.STATUS, 4, TYPE), (e1000.RDT, 4, TYPE), (e1000.TDT, 4, TYPE)]
+    assert len(fds) == 2
     page = Page(fds[0])
+    page.call = fds[1]
     yield client, page
     page.close()
+    os.close(fds[1])
 
 
 def test_who_does_not_ask_gets_none(server):
@@ -108,6 +114,44 @@ def test_posted_writes_are_counted_when_they_are_done(sharing):
     assert page.n_done() == before + 100
     client.write32(RDTR, 0)
     assert page.n_done() == before + 100
+
+
+def test_who_takes_but_one_descriptor_gets_no_call(server):
+    client = server.client(negotiate=False)
+    client.negotiate(capabilities={KEY: True, "max_msg_fds": 1})
+    _argsz, subs, fds = client.get_region_io_fds(BAR0)
+    assert e1000.RDT in [sub[0] for sub in subs]
+    assert e1000.TDT not in [sub[0] for sub in subs]
+    for fd in fds:
+        os.close(fd)
+
+
+def test_tails_in_the_page(server, sharing):
+    """Frames both ways without a message; the server sleeps in between."""
+    client, page = sharing
+    driver = e1000.Driver(client).start()
+    other = e1000.Driver(server.client(1)).start()
+    for i in range(20):
+        driver.send(e1000.frame(f"there {i}"), page)
+        assert other.receive()[14:].startswith(f"there {i}\0".encode())
+        other.send(e1000.frame(f"back {i}", sender=b"\x52\x54\0\0\0\x02"))
+        frame = driver.receive(page=page)
+        assert frame[14:].startswith(f"back {i}\0".encode())
+        assert wait_for(lambda: page.word(ASLEEP) == 1)
+    assert client.read32(e1000.TDT) == driver.tx_next
+    assert client.read32(e1000.TDH) == driver.tx_next
+
+
+def test_calls_for_nothing(sharing):
+    """An eventfd that is full, or has been read by the client itself."""
+    client, page = sharing
+    os.write(page.call, struct.pack("=Q", 0xfffffffffffffffe))
+    for _ in range(100):
+        with contextlib.suppress(BlockingIOError):
+            os.write(page.call, struct.pack("=Q", 1))
+        with contextlib.suppress(BlockingIOError):
+            os.read(page.call, 8)
+    assert client.read32(e1000.STATUS)
 
 
 def test_the_page_is_closed_while_nothing_decodes(sharing):

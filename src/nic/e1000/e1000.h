@@ -166,6 +166,9 @@ enum e1000_shared_word {
 	E1000_SHARED_ICR,
 	E1000_SHARED_IMS,
 	E1000_SHARED_STATUS,
+	E1000_SHARED_RDT,
+	E1000_SHARED_TDT,
+	E1000_SHARED_ASLEEP,	/* not 0: a new TDT needs a call */
 };
 
 enum e1000_shared_row {
@@ -173,10 +176,13 @@ enum e1000_shared_row {
 	E1000_SHARED_WRITE_IMS,
 	E1000_SHARED_WRITE_IMC,
 	E1000_SHARED_READ_STATUS,
+	E1000_SHARED_WRITE_RDT,
+	E1000_SHARED_WRITE_TDT,
 	E1000_N_SHARED,
 };
 
-/* What an interrupt handler accesses, in memory shared with the client. */
+/* What a driver accesses at an interrupt and for a packet, in memory shared
+ * with the client. */
 struct e1000_shared {
 	struct pci_shared_page *page;	/* NULL: not shared */
 	uint64_t n[E1000_N_SHARED];	/* of page->n, counted already */
@@ -339,6 +345,20 @@ void e1000_shared_changed(struct pci_dev *pci);
 
 /** e1000_shared_status() - STATUS has changed */
 void e1000_shared_status(struct e1000 *dev);
+
+/** e1000_shared_rdt(), e1000_shared_tdt() - take the tail over as the client
+ * has left it: between two calls it stays what it is */
+void e1000_shared_rdt(struct e1000 *dev);
+void e1000_shared_tdt(struct e1000 *dev);
+
+/** e1000_shared_rdt_set(), e1000_shared_tdt_set() - written, and not there.
+ * Each by itself: the client may be about to write the other one. */
+void e1000_shared_rdt_set(struct e1000 *dev);
+void e1000_shared_tdt_set(struct e1000 *dev);
+
+/** e1000_tx_arm(), e1000_tx_disarm() - as struct port_ops has them */
+void e1000_tx_arm(struct port_queue *queue);
+void e1000_tx_disarm(struct port_queue *queue);
 
 /* e1000_phy.c: PHY, link, EEPROM */
 

@@ -158,6 +158,8 @@ static const struct port_ops e1000_port_ops = {
 	.tx_done = e1000_tx_done,
 	.rx_burst = e1000_rx_burst,
 	.rx_flush = e1000_rx_flush,
+	.tx_arm = e1000_tx_arm,
+	.tx_disarm = e1000_tx_disarm,
 	.link = link,
 	.destroy = port_destroy,
 };

@@ -128,6 +128,7 @@ static void rx_ring_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 static void rdt_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
+	e1000_shared_rdt_set(dev);
 	counter_add(&dev->counters.rx_doorbells, 1);
 }
 
@@ -154,6 +155,7 @@ static void tx_ring_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 static void tdt_wr(struct e1000 *dev, unsigned int slot, uint32_t val)
 {
 	store(dev, slot, val);
+	e1000_shared_tdt_set(dev);
 	dev->tx.wait = false;
 	counter_add(&dev->counters.tx_doorbells, 1);
 }
@@ -281,6 +283,8 @@ void e1000_reset(struct e1000 *dev, enum e1000_reset kind)
 	pthread_once(&maps_once, make_maps);
 	memcpy(s->reg, reset_values, sizeof(s->reg));
 	__atomic_store_n(dev->ims, 0, __ATOMIC_SEQ_CST);
+	e1000_shared_rdt_set(dev);
+	e1000_shared_tdt_set(dev);
 	if (software)
 		s->reg[E1000_PBA] = pba; /* a new split needs RST to count */
 

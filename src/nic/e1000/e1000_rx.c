@@ -600,9 +600,11 @@ unsigned int e1000_rx_burst(struct port_queue *queue,
 			    struct frame *const *frames, unsigned int n)
 {
 	struct e1000 *dev = e1000_of_port(queue->port);
-	counter *drop = closed(dev);
+	counter *drop;
 	unsigned int i;
 
+	e1000_shared_rdt(dev);
+	drop = closed(dev);
 	if (drop) {
 		counter_add(drop, n);
 		return n;

@@ -530,6 +530,7 @@ void e1000_tx_burst(struct port_queue *queue, struct frame_batch *batch,
 	enum item item;
 	struct parse p;
 
+	e1000_shared_tdt(dev);
 	if (tx->wait)
 		return;
 	if (reg[E1000_TDH] == reg[E1000_TDT] || !tx_ready(dev))

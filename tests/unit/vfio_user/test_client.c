@@ -21,19 +21,10 @@
 #include <unistd.h>
 
 #include "base/time.h"
-#include "loop/worker.h"
-#include "toy.h"
-#include "vfio_user/client.h"
+#include "toy_server.h"
 #include "vfio_user/protocol.h"
-#include "vfio_user/server.h"
 
-static struct {
-	char dir[32], path[64];
-	struct worker *worker;
-	struct toy toy;
-	struct vfu_server *server;
-	struct vfu_client *client;
-} t;
+static struct toy_server t;
 
 static void command(uint16_t bits)
 {
@@ -44,18 +35,8 @@ static void command(uint16_t bits)
 
 static int setup(void **state)
 {
-	struct vfu_server_config config = { .dev = &t.toy.pci };
-
 	memset(&t, 0, sizeof(t));
-	strcpy(t.dir, "/tmp/vfu-XXXXXX");
-	if (!mkdtemp(t.dir))
-		return -1;
-	snprintf(t.path, sizeof(t.path), "%s/s", t.dir);
-	t.worker = worker_create("test", 20000);
-	config.worker = t.worker;
-	config.path = t.path;
-	if (toy_init(&t.toy) || vfu_server_create(&config, &t.server) ||
-	    worker_start(t.worker) || vfu_client_connect(t.path, &t.client))
+	if (!toy_server_start(&t) || vfu_client_connect(t.path, &t.client))
 		return -1;
 	command(PCI_COMMAND_MEMORY);
 	return 0;
@@ -65,14 +46,9 @@ static int teardown(void **state)
 {
 	struct stat st;
 
-	vfu_client_close(t.client);
-	worker_stop(t.worker);
-	vfu_server_destroy(t.server);
-	pci_dev_fini(&t.toy.pci);
-	worker_destroy(t.worker);
+	toy_server_stop(&t);
 	/* The socket is unlinked with its server. */
 	assert_int_equal(stat(t.path, &st), -1);
-	rmdir(t.dir);
 	return 0;
 }
 

@@ -27,9 +27,12 @@ enum {
 	TOY_MASK_CLEAR = 0x828,	/* write: no longer */
 	TOY_INFO = 0x82c,	/* read: TOY_INFO_VALUE */
 	TOY_RAISE = 0x830,	/* write: these causes; cannot be shared */
-	TOY_SHARED_END = 0x834,
+	TOY_STORE = 0x834,	/* read, write: plain */
+	TOY_CALL = 0x838,	/* the same; its write calls who sleeps */
+	TOY_SHARED_END = 0x83c,
 	TOY_INFO_VALUE = 0x70791f0,
 	TOY_MASKABLE = 0xff,	/* causes */
+	TOY_STORED = 0xffff,	/* bits of TOY_STORE and TOY_CALL */
 	TOY_MSI_CAP = 0x50,
 	TOY_VECTORS = 4,	/* MSI */
 	TOY_MSIX_CAP = 0x60,
@@ -48,7 +51,8 @@ struct toy {
 	unsigned int n_quiesce, n_resume;	/* calls */
 	struct pci_bar_window windows[2];
 	struct pci_doorbell doorbells[3];
-	uint32_t own_words[3];		/* causes, mask, info; or in a page: */
+	/* Causes, mask, info, store, call, asleep; or in a page: */
+	uint32_t own_words[6];
 	uint32_t *words;
 };
 
@@ -71,6 +75,8 @@ static uint32_t toy_shared_read(struct toy *toy, uint64_t off)
 		val = __atomic_exchange_n(&toy->words[0], 0, __ATOMIC_SEQ_CST);
 	else if (off == TOY_INFO)
 		val = toy->words[2];
+	else if (off == TOY_STORE || off == TOY_CALL)
+		val = pci_shared_load(&toy->words[off == TOY_STORE ? 3 : 4]);
 	toy_level(toy);
 	return val;
 }
@@ -92,6 +98,11 @@ static void toy_shared_write(struct toy *toy, uint64_t off, uint32_t val)
 					   __ATOMIC_SEQ_CST);
 		if (!(before & toy->words[1]))
 			pci_set_intx(&toy->pci, false);
+		break;
+	case TOY_STORE:
+	case TOY_CALL:
+		__atomic_store_n(&toy->words[off == TOY_STORE ? 3 : 4],
+				 val & TOY_STORED, __ATOMIC_SEQ_CST);
 		break;
 	default:
 		return;
@@ -151,6 +162,7 @@ static void toy_reset(struct pci_dev *dev, enum pci_reset kind)
 
 	memset(toy->mem, 0, sizeof(toy->mem));
 	toy->words[0] = toy->words[1] = 0;
+	toy->words[3] = toy->words[4] = 0;
 	toy->words[2] = TOY_INFO_VALUE;
 	toy->n_resets++;
 }
@@ -184,6 +196,8 @@ static int toy_init(struct toy *toy)
 		{ 0, TOY_MASK_SET, PCI_SHARED_SET, 1, 0, TOY_MASKABLE },
 		{ 0, TOY_MASK_CLEAR, PCI_SHARED_CLEAR, 1, 0, 0 },
 		{ 0, TOY_INFO, PCI_SHARED_READ, 2, 0, 0 },
+		{ 0, TOY_STORE, PCI_SHARED_STORE, 3, 0, TOY_STORED },
+		{ 0, TOY_CALL, PCI_SHARED_STORE_CALL, 4, 5, TOY_STORED },
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,

@@ -19,10 +19,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "../vfio_user/toy.h"
-#include "loop/worker.h"
-#include "vfio_user/client.h"
-#include "vfio_user/server.h"
+#include "../vfio_user/toy_server.h"
 #include "vmm/irq.h"
 #include "vmm/nic_msi.h"
 
@@ -33,11 +30,7 @@ enum {
 };
 
 static struct {
-	char dir[32], path[64];
-	struct worker *worker;
-	struct toy toy;
-	struct vfu_server *server;
-	struct vfu_client *client;
+	struct toy_server s;
 	struct irq irq;
 	struct nic_msi msi;
 	int kvm, vm, cpu;
@@ -63,7 +56,7 @@ static int setup_kvm(void)
 
 static void config_read(uint8_t config[PCI_CONFIG_SIZE])
 {
-	assert_int_equal(vfu_client_read(t.client,
+	assert_int_equal(vfu_client_read(t.s.client,
 					 VFIO_PCI_CONFIG_REGION_INDEX, 0,
 					 config, PCI_CONFIG_SIZE), 0);
 }
@@ -72,7 +65,7 @@ static void config_write(unsigned int off, uint32_t val, unsigned int len)
 {
 	uint8_t config[PCI_CONFIG_SIZE];
 
-	assert_int_equal(vfu_client_write(t.client,
+	assert_int_equal(vfu_client_write(t.s.client,
 					  VFIO_PCI_CONFIG_REGION_INDEX, off,
 					  &val, len, false), 0);
 	config_read(config);
@@ -81,25 +74,17 @@ static void config_write(unsigned int off, uint32_t val, unsigned int len)
 
 static int setup(void **state)
 {
-	struct vfu_server_config config = { .dev = &t.toy.pci };
 	uint8_t space[PCI_CONFIG_SIZE];
 
 	memset(&t, 0, sizeof(t));
 	t.kvm = t.vm = t.cpu = -1;
 	if (setup_kvm())
 		return 0;	/* see SKIP_WITHOUT_KVM */
-	strcpy(t.dir, "/tmp/msi-XXXXXX");
-	if (!mkdtemp(t.dir))
-		return -1;
-	snprintf(t.path, sizeof(t.path), "%s/s", t.dir);
-	t.worker = worker_create("test", 20000);
-	config.worker = t.worker;
-	config.path = t.path;
-	if (toy_init(&t.toy) || vfu_server_create(&config, &t.server) ||
-	    worker_start(t.worker) || vfu_client_connect(t.path, &t.client) ||
-	    vfu_client_read(t.client, VFIO_PCI_CONFIG_REGION_INDEX, 0, space,
+	if (!toy_server_start(&t.s) ||
+	    vfu_client_connect(t.s.path, &t.s.client) ||
+	    vfu_client_read(t.s.client, VFIO_PCI_CONFIG_REGION_INDEX, 0, space,
 			    sizeof(space)) ||
-	    nic_msi_init(&t.msi, t.client, &t.irq, "toy", space))
+	    nic_msi_init(&t.msi, t.s.client, &t.irq, "toy", space))
 		return -1;
 	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	return 0;
@@ -108,14 +93,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	nic_msi_fini(&t.msi);
-	vfu_client_close(t.client);
-	if (t.worker) {
-		worker_stop(t.worker);
-		vfu_server_destroy(t.server);
-		pci_dev_fini(&t.toy.pci);
-		worker_destroy(t.worker);
-		rmdir(t.dir);
-	}
+	if (t.s.worker)
+		toy_server_stop(&t.s);
 	irq_fini(&t.irq);
 	fd_close(&t.cpu);
 	fd_close(&t.vm);
@@ -164,7 +143,7 @@ static bool stays_away(uint8_t vector)
 /* The device signals; the server has seen to it on return. */
 static void signal_vector(uint32_t vec)
 {
-	assert_int_equal(vfu_client_write(t.client, 0, TOY_MSI, &vec, 4,
+	assert_int_equal(vfu_client_write(t.s.client, 0, TOY_MSI, &vec, 4,
 					  false), 0);
 }
 
@@ -267,7 +246,7 @@ static void a_reset_or_another_machine_ends_it(void **state)
 	SKIP_WITHOUT_KVM();
 	msix_control(PCI_MSIX_FLAGS_ENABLE);
 	entry(1, 0x45, false);
-	assert_int_equal(vfu_client_reset(t.client), 0);
+	assert_int_equal(vfu_client_reset(t.s.client), 0);
 	nic_msi_reset(&t.msi);
 	config_write(PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	msix_control(PCI_MSIX_FLAGS_ENABLE);
@@ -313,12 +292,12 @@ static void another_server_goes_on(void **state)
 	entry(1, 0x45, false);
 	entry(2, 0x46, true);
 	config_read(config);
-	vfu_client_close(t.client);
-	for (int i = 0; vfu_client_connect(t.path, &fresh); i++) {
+	vfu_client_close(t.s.client);
+	for (int i = 0; vfu_client_connect(t.s.path, &fresh); i++) {
 		assert_true(i < 1000);
 		usleep(1000);
 	}
-	t.client = fresh;
+	t.s.client = fresh;
 	assert_int_equal(vfu_client_write(fresh, VFIO_PCI_CONFIG_REGION_INDEX,
 					  PCI_COMMAND, &command, 2, false), 0);
 	assert_int_equal(nic_msi_restore(&t.msi, fresh, config), 0);
