@@ -10,7 +10,8 @@
  * Locks: send_lock keeps the bytes of messages together, lock guards the list
  * and the state.  Neither is taken while the other is held, and lock is never
  * held over a system call that waits.  What the reader works on (rx) belongs
- * to whoever has the role.
+ * to whoever has the role.  Both are taken while a connection that is over has
+ * its send_lock held, to be followed by this one.
  */
 #include "vfio_user/client.h"
 
@@ -72,7 +73,7 @@ static void die(struct vfu_client *c)
 		pthread_cond_signal(&p->wake);
 }
 
-static void set_dead(struct vfu_client *c)
+void vfu_client_cut(struct vfu_client *c)
 {
 	pthread_mutex_lock(&c->lock);
 	die(c);
@@ -107,33 +108,43 @@ static bool advance(struct msghdr *msg, size_t n)
 	return true;
 }
 
-/* A whole message, @iov[0] being the header; @fd -1: none.  0 or -ENOTCONN. */
+/* All that @msg has, with send_lock held; false: the connection is over. */
+static bool send_all(struct vfu_client *c, struct msghdr *msg)
+{
+	for (;;) {
+		ssize_t n = sendmsg(c->fd, msg, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (!advance(msg, (size_t)n))
+			return true;
+		msg->msg_control = NULL;
+		msg->msg_controllen = 0;
+	}
+}
+
+/* A whole message, @iov[0] being the header; @fd -1: none; @kept NULL: it is
+ * no write.  0 or -ENOTCONN. */
 static int send_message(struct vfu_client *c, struct iovec *iov, int n_iov,
-			int fd)
+			int fd, struct vfu_kept *kept)
 {
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n_iov };
-	ssize_t n = 0;
+	bool sent;
 
 	if (fd >= 0)
 		attach_fd(&msg, control.buf, fd);
 	pthread_mutex_lock(&c->send_lock);
-	for (;;) {
-		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || !advance(&msg, (size_t)n))
-			break;
-		msg.msg_control = NULL;
-		msg.msg_controllen = 0;
-	}
+	sent = (!kept || vfu_client_keep(c, kept)) && send_all(c, &msg);
 	pthread_mutex_unlock(&c->send_lock);
-	if (n >= 0)
+	if (sent)
 		return 0;
-	set_dead(c);
+	vfu_client_cut(c);
 	return -ENOTCONN;
 }
 
@@ -149,7 +160,7 @@ static int refuse(struct vfu_client *c, struct vfu_header h)
 	h.flags = VFU_TYPE_REPLY | VFU_ERROR;
 	h.size = sizeof(h);
 	h.error = EOPNOTSUPP;
-	return send_message(c, &iov, 1, -1);
+	return send_message(c, &iov, 1, -1, NULL);
 }
 
 /* Hand a reply to whom it belongs; 0 or -EPROTO. */
@@ -386,8 +397,8 @@ static int enlist(struct vfu_client *c, struct pending *p)
 	return err;
 }
 
-static int send_request(struct vfu_client *c, const struct vfu_request *r,
-			uint16_t id, uint32_t flags)
+int vfu_client_send(struct vfu_client *c, const struct vfu_request *r,
+		    uint16_t id, uint32_t flags)
 {
 	struct vfu_header h = {
 		.id = id,
@@ -401,7 +412,7 @@ static int send_request(struct vfu_client *c, const struct vfu_request *r,
 		{ (void *)r->data, r->data_len },
 	};
 
-	return send_message(c, iov, ARRAY_SIZE(iov), r->fd);
+	return send_message(c, iov, ARRAY_SIZE(iov), r->fd, r->kept);
 }
 
 int vfu_client_call(struct vfu_client *c, const struct vfu_request *r,
@@ -418,7 +429,7 @@ int vfu_client_call(struct vfu_client *c, const struct vfu_request *r,
 	if (err)
 		return err;
 	/* If it fails, the connection is dead and there is no waiting. */
-	send_request(c, r, p.id, 0);
+	(void)!vfu_client_send(c, r, p.id, 0);
 	err = wait_reply(c, &p);
 	if (!err && p.reply_len < r->reply_min)
 		err = -EPROTO;
@@ -442,6 +453,7 @@ static int negotiate(struct vfu_client *c, const char *path,
 		.max_dma_maps = 65535,
 		.pgsizes = VFU_PGSIZES,
 		.shared_regs = true,
+		.n_writes = VFU_N_WRITES_NONE,
 	};
 	struct vfu_request r = {
 		.command = VFU_VERSION, .fd = -1,
@@ -472,9 +484,12 @@ static int negotiate(struct vfu_client *c, const char *path,
 		return err == -ENOMEM ? err : -EPROTO;
 	}
 	c->max_data = min_of(caps.max_data_xfer_size, (uint64_t)VFU_MAX_DATA);
-	if (session)
-		strcpy(session->name, caps.session);
-	return 0;
+	if (!session)
+		return 0;
+	strcpy(session->name, caps.session);
+	/* Without the number nothing can be made again. */
+	return caps.session[0] && caps.n_writes != VFU_N_WRITES_NONE ?
+		vfu_journal_open(&c->journal, caps.n_writes) : 0;
 }
 
 static int open_socket(const char *path, int *out)
@@ -555,6 +570,7 @@ void vfu_client_close(struct vfu_client *client)
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
 		fd_close(&client->regions[i].fd);
 	free(client->doorbells);
+	vfu_journal_close(&client->journal);
 	pthread_mutex_destroy(&client->send_lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client->rx.buf);
@@ -600,7 +616,7 @@ unsigned int vfu_client_irqs(const struct vfu_client *client,
 	return index < VFIO_PCI_NUM_IRQS ? client->irqs[index] : 0;
 }
 
-/* ---- regions ---- */
+/* ---- reading; writing is in client_write.c ---- */
 
 int vfu_client_read(struct vfu_client *client, unsigned int index,
 		    uint64_t off, void *buf, uint32_t len)
@@ -636,30 +652,6 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 	return err;
 }
 
-int vfu_client_write(struct vfu_client *client, unsigned int index,
-		     uint64_t off, const void *buf, uint32_t len, bool posted)
-{
-	struct vfu_region_access a = { off, index, len }, reply;
-	struct vfu_request r = {
-		.command = VFU_REGION_WRITE, .fd = -1,
-		.body = &a, .body_len = sizeof(a),
-		.data = buf, .data_len = len,
-		.reply = &reply, .reply_min = sizeof(reply),
-		.reply_max = sizeof(reply),
-	};
-
-	if (!len || len > client->max_data)
-		return -EINVAL;
-	if (!posted)
-		return vfu_client_call(client, &r, NULL);
-	if (vfu_client_shared_write(client, index, off, buf, len))
-		return 0;
-	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
-		return -ENOTCONN;
-	__atomic_fetch_add(&client->n_posted, 1, __ATOMIC_SEQ_CST);
-	return send_request(client, &r, 0, VFU_NO_REPLY);
-}
-
 /* ---- memory ---- */
 
 int vfu_client_map(struct vfu_client *client, uint64_t iova, uint64_t len,
@@ -693,7 +685,7 @@ int vfu_client_unmap(struct vfu_client *client, uint64_t iova, uint64_t len)
 	return vfu_client_call(client, &r, NULL);
 }
 
-/* ---- interrupts, reset ---- */
+/* ---- interrupts ---- */
 
 static int set_irqs(struct vfu_client *c, unsigned int index, uint32_t flags,
 		    unsigned int start, unsigned int count, int fd)
@@ -723,11 +715,4 @@ int vfu_client_set_irqs(struct vfu_client *client, unsigned int index,
 	for (unsigned int i = 0; !err && i < count; i++)
 		err = set_irqs(client, index, flags, start + i, 1, fds[i]);
 	return err;
-}
-
-int vfu_client_reset(struct vfu_client *client)
-{
-	struct vfu_request r = { .command = VFU_RESET, .fd = -1 };
-
-	return vfu_client_call(client, &r, NULL);
 }

@@ -114,6 +114,10 @@ bool vfu_client_shared_write(struct vfu_client *c, unsigned int index,
 		    pci_shared_load(&c->shared->word[reg->due]))
 			return false;
 	}
+	/* The server may have let go of the page meanwhile; once more does no
+	 * harm. */
+	if (__atomic_load_n(&c->shared->closed, __ATOMIC_SEQ_CST))
+		return false;
 	count(c, reg);
 	return true;
 }

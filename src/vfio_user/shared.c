@@ -55,9 +55,10 @@ void vfu_shared_close(struct vfu_shared *shared)
 {
 	if (!shared->page)
 		return;
-	shared->dev->ops->share(shared->dev, NULL);
-	/* Its client finds out now that it has been let go. */
+	/* In this order: a write that was in time is taken along, and who comes
+	 * later finds out. */
 	__atomic_store_n(&shared->page->closed, true, __ATOMIC_SEQ_CST);
+	shared->dev->ops->share(shared->dev, NULL);
 	munmap(shared->page, PCI_SHARED_PAGE);
 	shared->page = NULL;
 	fd_close(&shared->fd);

@@ -12,9 +12,10 @@
  *			bridge above is no bus master
  *	INTx		eventfds between server and KVM; see irq.h
  *
- * While the server is away, reads give ones and writes are lost, which is
- * counted; the machine goes on.  When it is back (see reconnect.c) it may still
- * know the function's state, by the session's name; or it is a new one, and so
+ * While the server is away, reads give ones, which is counted; the machine goes
+ * on.  When it is back (see reconnect.c) it may still know the function's
+ * state, by the session's name: then the writes that it has missed are made up
+ * for, in their order, and then it is given memory.  Or it is a new one, and so
  * is the card.
  *
  * Threads: set-up before the vCPUs run; afterwards BAR accesses from any vCPU,
@@ -55,7 +56,9 @@ struct pci_nic {
 	char *path;			/* of the server's socket */
 	char id[PCI_NIC_NAME_MAX];	/* what people call it */
 	bool gone;			/* the server is away; atomic */
-	uint64_t n_lost;		/* accesses meanwhile; atomic */
+	uint64_t n_lost;		/* accesses meanwhile, without writes
+					 * that were made up for; atomic */
+	uint64_t n_late;		/* those; under the PCI lock */
 	uint64_t n_reconnects;		/* times it came back */
 	bool cut_off;			/* a bridge above hands on neither DMA
 					 * nor messages */
@@ -85,15 +88,17 @@ int must_check pci_nic_create(struct pci_host *host, struct irq *irq,
 /** pci_nic_is_lost() - has its connection ended?  Says so, once. */
 bool pci_nic_is_lost(struct pci_nic *nic);
 
-/** pci_nic_same_session() - does the server still know the function's state? */
-bool pci_nic_same_session(const struct pci_nic *nic,
-			  const struct vfu_session *session);
+/** pci_nic_resumes() - can the card go on by @fresh where it was?  That is: the
+ * server knows the function's state, and no write is missing. */
+bool pci_nic_resumes(const struct pci_nic *nic, const struct vfu_client *fresh,
+		     const struct vfu_session *session);
 
 /**
  * pci_nic_reconnect() - go on by another connection
  * @fresh: a new one, to the same socket, taken over
- * @session: what it holds; the same as nic->session: the function is as it was,
- *	otherwise as after power-on, and gets the guest's set-up of its header
+ * @session: what it holds; if pci_nic_resumes(), the function goes on where it
+ *	was, otherwise it is as after power-on, and gets the guest's set-up of
+ *	its header
  * @old: the one before, for pci_nic_reconnected()
  *
  * Return: 0; -EPROTO: it is another card; -errno.
