@@ -426,6 +426,67 @@ static void test_a_card_that_is_not_there_any_more(void **state)
 	assert_int_equal(t.cards.card[0].nic->n_reconnects, 0);
 }
 
+static void power_on(void *arg)
+{
+	struct toy_server *s = arg;
+
+	pci_dev_reset(&s->toy.pci, PCI_RESET_POWER_ON);
+}
+
+/* Its last client has gone, and it has noticed. */
+static void settle(const struct toy_server *s)
+{
+	for (int i = 0; vfu_server_connected(s->server); i++) {
+		assert_true(i < N_TRIES);
+		usleep(1000);
+	}
+}
+
+static unsigned int open_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* T15: a card that is created in part only leaves nothing behind, wherever it
+ * has failed; and its server is free again. */
+static void test_cards_that_cannot_be_had(void **state)
+{
+	struct toy_server s = { .path = "" };
+	struct vfu_client *busy = NULL;
+	unsigned int n_fds;
+	uint8_t *table;
+
+	SKIP_WITHOUT_KVM();
+	snprintf(s.path, sizeof(s.path), "%s/2", t.dir);
+	n_fds = open_fds();
+	assert_true(add(&s, "c", 1));		/* nobody there */
+	assert_int_equal(open_fds(), n_fds);
+	assert_int_equal(start(&s), 0);
+	n_fds = open_fds();
+	assert_int_equal(vfu_client_connect(s.path, &busy), 0);
+	assert_true(add(&s, "c", 2));		/* somebody else's */
+	vfu_client_close(busy);
+	settle(&s);
+	/* Its MSI-X table would be outside its BAR: found out last of all, when
+	 * it has memory and interrupts. */
+	table = s.toy.pci.reset_val + TOY_MSIX_CAP + PCI_MSIX_TABLE;
+	le32_store(table, le32_load(table) + TOY_BAR_SIZE);
+	worker_call(s.worker, power_on, &s);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(add(&s, "c", 2));
+		settle(&s);
+	}
+	le32_store(table, le32_load(table) - TOY_BAR_SIZE);
+	worker_call(s.worker, power_on, &s);
+	assert_int_equal(open_fds(), n_fds);
+	assert_int_equal(add(&s, "c", 2), 0);
+	stop(&s);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -438,6 +499,7 @@ int main(void)
 		T(test_a_new_server),
 		T(test_another_card),
 		T(test_a_card_that_is_not_there_any_more),
+		T(test_cards_that_cannot_be_had),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
