@@ -89,11 +89,12 @@ static int config_get(struct pci_nic *nic, unsigned int off, void *data,
 	return err;
 }
 
+/* The answer is to the read that follows. */
 static int config_put(struct pci_nic *nic, unsigned int off, uint32_t val,
 		      unsigned int len)
 {
 	int err = vfu_client_write(nic->client, VFIO_PCI_CONFIG_REGION_INDEX,
-				   off, &val, len, false);
+				   off, &val, len, true);
 
 	pci_nic_check_gone(nic, err);
 	return err;
@@ -162,6 +163,12 @@ static void nic_map(struct pci_function *fn)
 	nic_doorbell_move(&nic->doorbell, doorbell_base);
 }
 
+static void take_config(struct pci_nic *nic, const uint8_t *config)
+{
+	memcpy(nic->config, config, sizeof(nic->config));
+	pci_fixed_find(&nic->fixed, config);
+}
+
 /* The server may have taken less than was written, or more have come of it:
  * ask.  Mapping all BARs anew is spared where none has moved. */
 void pci_nic_read_config(struct pci_nic *nic)
@@ -174,7 +181,7 @@ void pci_nic_read_config(struct pci_nic *nic)
 		return;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		before[i] = bar_address(&nic->bar[i]);
-	memcpy(nic->config, config, sizeof(config));
+	take_config(nic, config);
 	moved = nic->doorbell.n && is_master(nic) != was_master;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		moved = moved || before[i] != bar_address(&nic->bar[i]);
@@ -189,6 +196,11 @@ static uint32_t nic_config_read(struct pci_function *fn, unsigned int off,
 	struct pci_nic *nic = nic_of(fn);
 	uint32_t val = 0;
 
+	if (pci_fixed_all(&nic->fixed, off, len) &&
+	    !__atomic_load_n(&nic->gone, __ATOMIC_RELAXED)) {
+		memcpy(&val, nic->config + off, len);
+		return val;
+	}
 	if (!range_within(off, len, nic->config_size) ||
 	    config_get(nic, off, &val, len))
 		return ~0u;
@@ -200,10 +212,9 @@ static void nic_config_write(struct pci_function *fn, unsigned int off,
 {
 	struct pci_nic *nic = nic_of(fn);
 
-	if (!range_within(off, len, nic->config_size) ||
-	    config_put(nic, off, val, len))
-		return;
-	pci_nic_read_config(nic);
+	if (range_within(off, len, nic->config_size) &&
+	    !config_put(nic, off, val, len))
+		pci_nic_read_config(nic);
 }
 
 static const struct pci_bar *nic_bar(struct pci_function *fn, unsigned int idx)
@@ -367,6 +378,7 @@ static int init_intx(struct pci_nic *nic)
 
 static int set_up(struct pci_nic *nic, const char *where)
 {
+	uint8_t config[PCI_CONFIG_SIZE];
 	int err = vfu_client_connect_session(nic->path, &nic->session,
 					     &nic->client);
 
@@ -382,7 +394,9 @@ static int set_up(struct pci_nic *nic, const char *where)
 		vfu_client_region(nic->client,
 				  VFIO_PCI_CONFIG_REGION_INDEX)->size);
 	if (!err)
-		err = config_get(nic, 0, nic->config, sizeof(nic->config));
+		err = config_get(nic, 0, config, sizeof(config));
+	if (!err)
+		take_config(nic, config);
 	if (!err)
 		err = find_bars(nic, where);
 	if (!err)

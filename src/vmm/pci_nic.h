@@ -3,8 +3,9 @@
  * A NIC in a slot of the PCI bus: config space, BARs and interrupts all belong
  * to a vfio-user server; this is the wiring.
  *
- *	config access	forwarded; what it does to BARs and decoding is read
+ *	config write	forwarded; what it does to BARs and decoding is read
  *			back and put on the buses
+ *	config read	forwarded, unless only a write could have changed it
  *	memory BAR	reads wait, writes are posted, as on PCI; doorbells
  *			are eventfds between KVM and server, if it has any
  *	I/O BAR		reads and writes wait
@@ -33,6 +34,7 @@
 #include "vmm/memory.h"
 #include "vmm/nic_doorbell.h"
 #include "vmm/nic_msi.h"
+#include "vmm/pci_fixed.h"
 #include "vmm/pci_host.h"
 
 enum { PCI_NIC_NAME_MAX = 64 };
@@ -64,6 +66,7 @@ struct pci_nic {
 					 * nor messages */
 	uint32_t config_size;		/* bytes of config space */
 	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
+	struct pci_fixed fixed;		/* bytes of it that are so still */
 	unsigned int pin;		/* 1: INTA#; 0: it has none */
 	struct irq_intx intx;
 	struct nic_msi msi;

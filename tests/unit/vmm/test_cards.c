@@ -276,6 +276,41 @@ static void test_the_same_server(void **state)
 	}
 }
 
+static uint64_t messages(unsigned int i)
+{
+	const struct vfu_server *server = t.server[i].server;
+
+	return counter_read(&vfu_server_stats(server)->messages);
+}
+
+static void test_what_cannot_change_is_not_asked_for(void **state)
+{
+	struct cards_lost lost;
+	uint64_t before;
+
+	SKIP_WITHOUT_KVM();
+	before = messages(0);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0x56781234);
+	assert_int_equal(in(1, 0, PCI_CAPABILITY_LIST, 1), TOY_MSI_CAP);
+	assert_int_equal(in(1, 0, TOY_MSI_CAP, 2),
+			 TOY_MSIX_CAP << 8 | PCI_CAP_ID_MSI);
+	assert_int_equal(messages(0), before);
+	(void)in(1, 0, PCI_COMMAND, 4);		/* and status */
+	assert_int_equal(messages(0), before + 1);
+	/* What is written is seen at once, and what a reset does. */
+	out(1, 0, PCI_CACHE_LINE_SIZE, 1, 0x5a);
+	assert_int_equal(in(1, 0, PCI_CACHE_LINE_SIZE, 1), 0x5a);
+	assert_int_equal(pci_host_reset(&t.host), 0);
+	assert_int_equal(pci_setup(&t.host), 0);
+	assert_int_equal(in(1, 0, PCI_CACHE_LINE_SIZE, 1), 0);
+	/* A card that has gone has gone altogether. */
+	shutdown(t.cards.card[0].nic->client->fd, SHUT_RDWR);
+	find_lost(0, &lost);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0xffffffff);
+	assert_int_equal(reconnect(&lost), 0);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0x56781234);
+}
+
 static void test_what_is_done_while_away(void **state)
 {
 	struct pci_nic *nic = t.cards.card[0].nic;
@@ -493,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_dma_through_a_bridge),
 		T(test_the_same_server),
+		T(test_what_cannot_change_is_not_asked_for),
 		T(test_what_is_done_while_away),
 		T(test_a_reset_while_away),
 		T(test_too_much_while_away),
