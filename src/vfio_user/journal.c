@@ -5,6 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Others look at it to see how full the journal is. */
+static void set_n(struct vfu_journal *j, unsigned int n)
+{
+	__atomic_store_n(&j->n, n, __ATOMIC_RELAXED);
+}
+
 int vfu_journal_open(struct vfu_journal *j, uint64_t n_done)
 {
 	*j = (struct vfu_journal){ .n_done = n_done };
@@ -15,13 +21,8 @@ int vfu_journal_open(struct vfu_journal *j, uint64_t n_done)
 void vfu_journal_close(struct vfu_journal *j)
 {
 	free(j->writes);
-	*j = (struct vfu_journal){ 0 };
-}
-
-/* Others look at it to see how full the journal is. */
-static void set_n(struct vfu_journal *j, unsigned int n)
-{
-	__atomic_store_n(&j->n, n, __ATOMIC_RELAXED);
+	j->writes = NULL;
+	set_n(j, 0);
 }
 
 uint64_t vfu_journal_add(struct vfu_journal *j, const struct vfu_write *write)
