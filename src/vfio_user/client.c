@@ -35,7 +35,10 @@
 #include "vfio_user/version.h"
 
 enum {
+	/* How long a reply is waited for.  It is not one look at the clock: if
+	 * the host stands still for longer, the server has had no chance. */
 	TIMEOUT_S = 5,
+	TIMEOUT_SLICE_S = 1,
 	ERRNO_MAX = 4095,
 	/* How long a reply is looked for before sleeping, which is about what
 	 * falling asleep and being woken costs. */
@@ -55,6 +58,23 @@ struct pending {
 	size_t reply_len;	/* bytes that came */
 	pthread_cond_t wake;	/* done, or become the reader */
 };
+
+/* How long somebody has waited. */
+struct patience {
+	uint64_t last_ns;	/* time of the last look at the clock */
+	uint64_t waited_ns;	/* until then, slice by slice */
+};
+
+/* Is it at an end?  To be asked after every slice. */
+static bool patience_ends(struct patience *p)
+{
+	uint64_t now_ns = time_now_ns();
+
+	p->waited_ns += min_of(now_ns - p->last_ns,
+			       TIMEOUT_SLICE_S * NS_PER_S);
+	p->last_ns = now_ns;
+	return p->waited_ns >= TIMEOUT_S * NS_PER_S;
+}
 
 /* ---- sending ---- */
 
@@ -300,8 +320,8 @@ static int receive(struct vfu_client *c)
 	n = receive_awake(c, &msg);
 	if (!n)
 		n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
-	if (n < 0 && errno == EINTR)
-		return 0;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;	/* EAGAIN: nothing came for a slice */
 	if (n <= 0)
 		return -ENOTCONN;
 	if (c->rx.want_fds)
@@ -327,7 +347,7 @@ static void pass_on_reading(struct vfu_client *c)
 
 /* Receive until @p is done; with client->lock held, given up meanwhile. */
 static void read_until_done(struct vfu_client *c, struct pending *p,
-			    uint64_t deadline_ns)
+			    struct patience *patience)
 {
 	c->has_reader = true;
 	while (!p->done && !c->dead) {
@@ -336,27 +356,37 @@ static void read_until_done(struct vfu_client *c, struct pending *p,
 		pthread_mutex_unlock(&c->lock);
 		err = receive(c);
 		pthread_mutex_lock(&c->lock);
-		if (err || (!p->done && time_now_ns() >= deadline_ns))
+		if (err || (!p->done && patience_ends(patience)))
 			die(c);
 	}
 	pass_on_reading(c);
 }
 
+/* Wait for a slice while somebody else receives. */
+static void wait_slice(struct vfu_client *c, struct pending *p)
+{
+	uint64_t end_ns = time_now_ns() + TIMEOUT_SLICE_S * NS_PER_S;
+	struct timespec end = {
+		.tv_sec = (time_t)(end_ns / NS_PER_S),
+		.tv_nsec = (long)(end_ns % NS_PER_S),
+	};
+
+	pthread_cond_clockwait(&p->wake, &c->lock, CLOCK_MONOTONIC, &end);
+}
+
 static int wait_reply(struct vfu_client *c, struct pending *p)
 {
-	uint64_t deadline_ns = time_now_ns() + TIMEOUT_S * NS_PER_S;
-	struct timespec deadline = {
-		.tv_sec = (time_t)(deadline_ns / NS_PER_S),
-		.tv_nsec = (long)(deadline_ns % NS_PER_S),
-	};
+	struct patience patience = { .last_ns = time_now_ns() };
 	int err;
 
 	pthread_mutex_lock(&c->lock);
 	while (!p->done && !c->dead) {
-		if (!c->has_reader)
-			read_until_done(c, p, deadline_ns);
-		else if (pthread_cond_clockwait(&p->wake, &c->lock,
-						CLOCK_MONOTONIC, &deadline))
+		if (!c->has_reader) {
+			read_until_done(c, p, &patience);
+			break;
+		}
+		wait_slice(c, p);
+		if (!p->done && patience_ends(&patience))
 			die(c);
 	}
 	list_remove(&p->node);
@@ -494,7 +524,8 @@ static int negotiate(struct vfu_client *c, const char *path,
 
 static int open_socket(const char *path, int *out)
 {
-	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval slice = { .tv_sec = TIMEOUT_SLICE_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, err;
 
@@ -506,8 +537,7 @@ static int open_socket(const char *path, int *out)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
 		       sizeof(timeout)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
-		       sizeof(timeout)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) ||
 	    connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		err = -errno;
 		fd_close(&fd);
