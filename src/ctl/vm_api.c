@@ -99,12 +99,13 @@ static void get_nics(struct api_request *request)
 	n = vm_nics(api_owner(request), info, VM_NICS_MAX);
 	for (unsigned int i = 0; i < n; i++)
 		json_array_append_new(list, json_pack(
-			"{s:s, s:s, s:s, s:b, s:I, s:I, s:b, s:b}",
+			"{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:b, s:b}",
 			"id", info[i].id,
 			"path", info[i].path,
 			"where", info[i].where,
 			"gone", info[i].gone,
 			"lost_accesses", (json_int_t)info[i].lost,
+			"late_writes", (json_int_t)info[i].late,
 			"reconnects", (json_int_t)info[i].reconnects,
 			"leaving", info[i].leaving,
 			"pluggable", info[i].pluggable));

@@ -10,7 +10,8 @@
  * Locks: send_lock keeps the bytes of messages together, lock guards the list
  * and the state.  Neither is taken while the other is held, and lock is never
  * held over a system call that waits.  What the reader works on (rx) belongs
- * to whoever has the role.
+ * to whoever has the role.  Both are taken while a connection that is over has
+ * its send_lock held, to be followed by this one.
  */
 #include "vfio_user/client.h"
 
@@ -35,7 +36,10 @@
 #include "vfio_user/version.h"
 
 enum {
+	/* How long a reply is waited for.  It is not one look at the clock: if
+	 * the host stands still for longer, the server has had no chance. */
 	TIMEOUT_S = 5,
+	TIMEOUT_SLICE_S = 1,
 	ERRNO_MAX = 4095,
 	/* How long a reply is looked for before sleeping, which is about what
 	 * falling asleep and being woken costs. */
@@ -56,6 +60,23 @@ struct pending {
 	pthread_cond_t wake;	/* done, or become the reader */
 };
 
+/* How long somebody has waited. */
+struct patience {
+	uint64_t last_ns;	/* time of the last look at the clock */
+	uint64_t waited_ns;	/* until then, slice by slice */
+};
+
+/* Is it at an end?  To be asked after every slice. */
+static bool patience_ends(struct patience *p)
+{
+	uint64_t now_ns = time_now_ns();
+
+	p->waited_ns += min_of(now_ns - p->last_ns,
+			       TIMEOUT_SLICE_S * NS_PER_S);
+	p->last_ns = now_ns;
+	return p->waited_ns >= TIMEOUT_S * NS_PER_S;
+}
+
 /* ---- sending ---- */
 
 /* The connection is over: nobody waits any more.  With client->lock held. */
@@ -73,7 +94,7 @@ static void die(struct vfu_client *c)
 		pthread_cond_signal(&p->wake);
 }
 
-static void set_dead(struct vfu_client *c)
+void vfu_client_cut(struct vfu_client *c)
 {
 	pthread_mutex_lock(&c->lock);
 	die(c);
@@ -108,33 +129,43 @@ static bool advance(struct msghdr *msg, size_t n)
 	return true;
 }
 
-/* A whole message, @iov[0] being the header; @fd -1: none.  0 or -ENOTCONN. */
+/* All that @msg has, with send_lock held; false: the connection is over. */
+static bool send_all(struct vfu_client *c, struct msghdr *msg)
+{
+	for (;;) {
+		ssize_t n = sendmsg(c->fd, msg, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (!advance(msg, (size_t)n))
+			return true;
+		msg->msg_control = NULL;
+		msg->msg_controllen = 0;
+	}
+}
+
+/* A whole message, @iov[0] being the header; @fd -1: none; @kept NULL: it is
+ * no write.  0 or -ENOTCONN. */
 static int send_message(struct vfu_client *c, struct iovec *iov, int n_iov,
-			int fd)
+			int fd, struct vfu_kept *kept)
 {
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n_iov };
-	ssize_t n = 0;
+	bool sent;
 
 	if (fd >= 0)
 		attach_fd(&msg, control.buf, fd);
 	pthread_mutex_lock(&c->send_lock);
-	for (;;) {
-		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 || !advance(&msg, (size_t)n))
-			break;
-		msg.msg_control = NULL;
-		msg.msg_controllen = 0;
-	}
+	sent = (!kept || vfu_client_keep(c, kept)) && send_all(c, &msg);
 	pthread_mutex_unlock(&c->send_lock);
-	if (n >= 0)
+	if (sent)
 		return 0;
-	set_dead(c);
+	vfu_client_cut(c);
 	return -ENOTCONN;
 }
 
@@ -150,7 +181,7 @@ static int refuse(struct vfu_client *c, struct vfu_header h)
 	h.flags = VFU_TYPE_REPLY | VFU_ERROR;
 	h.size = sizeof(h);
 	h.error = EOPNOTSUPP;
-	return send_message(c, &iov, 1, -1);
+	return send_message(c, &iov, 1, -1, NULL);
 }
 
 /* Hand a reply to whom it belongs; 0 or -EPROTO. */
@@ -269,8 +300,8 @@ static int receive(struct vfu_client *c)
 	n = receive_awake(c, &msg);
 	if (!n)
 		n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
-	if (n < 0 && errno == EINTR)
-		return 0;
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;	/* EAGAIN: nothing came for a slice */
 	if (n <= 0)
 		return -ENOTCONN;
 	if (c->rx.want_fds)
@@ -297,7 +328,7 @@ static void pass_on_reading(struct vfu_client *c)
 
 /* Receive until @p is done; with client->lock held, given up meanwhile. */
 static void read_until_done(struct vfu_client *c, struct pending *p,
-			    uint64_t deadline_ns)
+			    struct patience *patience)
 {
 	c->has_reader = true;
 	while (!p->done && !c->dead) {
@@ -306,27 +337,37 @@ static void read_until_done(struct vfu_client *c, struct pending *p,
 		pthread_mutex_unlock(&c->lock);
 		err = receive(c);
 		pthread_mutex_lock(&c->lock);
-		if (err || (!p->done && time_now_ns() >= deadline_ns))
+		if (err || (!p->done && patience_ends(patience)))
 			die(c);
 	}
 	pass_on_reading(c);
 }
 
+/* Wait for a slice while somebody else receives. */
+static void wait_slice(struct vfu_client *c, struct pending *p)
+{
+	uint64_t end_ns = time_now_ns() + TIMEOUT_SLICE_S * NS_PER_S;
+	struct timespec end = {
+		.tv_sec = (time_t)(end_ns / NS_PER_S),
+		.tv_nsec = (long)(end_ns % NS_PER_S),
+	};
+
+	pthread_cond_clockwait(&p->wake, &c->lock, CLOCK_MONOTONIC, &end);
+}
+
 static int wait_reply(struct vfu_client *c, struct pending *p)
 {
-	uint64_t deadline_ns = time_now_ns() + TIMEOUT_S * NS_PER_S;
-	struct timespec deadline = {
-		.tv_sec = (time_t)(deadline_ns / NS_PER_S),
-		.tv_nsec = (long)(deadline_ns % NS_PER_S),
-	};
+	struct patience patience = { .last_ns = time_now_ns() };
 	int err;
 
 	pthread_mutex_lock(&c->lock);
 	while (!p->done && !c->dead) {
-		if (!c->has_reader)
-			read_until_done(c, p, deadline_ns);
-		else if (pthread_cond_clockwait(&p->wake, &c->lock,
-						CLOCK_MONOTONIC, &deadline))
+		if (!c->has_reader) {
+			read_until_done(c, p, &patience);
+			break;
+		}
+		wait_slice(c, p);
+		if (!p->done && patience_ends(&patience))
 			die(c);
 	}
 	list_remove(&p->node);
@@ -367,8 +408,8 @@ static int enlist(struct vfu_client *c, struct pending *p)
 	return err;
 }
 
-static int send_request(struct vfu_client *c, const struct vfu_request *r,
-			uint16_t id, uint32_t flags)
+int vfu_client_send(struct vfu_client *c, const struct vfu_request *r,
+		    uint16_t id, uint32_t flags)
 {
 	struct vfu_header h = {
 		.id = id,
@@ -382,7 +423,7 @@ static int send_request(struct vfu_client *c, const struct vfu_request *r,
 		{ (void *)r->data, r->data_len },
 	};
 
-	return send_message(c, iov, ARRAY_SIZE(iov), r->fd);
+	return send_message(c, iov, ARRAY_SIZE(iov), r->fd, r->kept);
 }
 
 int vfu_client_call(struct vfu_client *c, const struct vfu_request *r,
@@ -399,7 +440,7 @@ int vfu_client_call(struct vfu_client *c, const struct vfu_request *r,
 	if (err)
 		return err;
 	/* If it fails, the connection is dead and there is no waiting. */
-	send_request(c, r, p.id, 0);
+	(void)!vfu_client_send(c, r, p.id, 0);
 	err = wait_reply(c, &p);
 	if (!err && p.reply_len < r->reply_min)
 		err = -EPROTO;
@@ -423,6 +464,7 @@ static int negotiate(struct vfu_client *c, const char *path,
 		.max_dma_maps = 65535,
 		.pgsizes = VFU_PGSIZES,
 		.shared_regs = true,
+		.n_writes = VFU_N_WRITES_NONE,
 	};
 	struct vfu_request r = {
 		.command = VFU_VERSION, .fd = -1,
@@ -453,14 +495,18 @@ static int negotiate(struct vfu_client *c, const char *path,
 		return err == -ENOMEM ? err : -EPROTO;
 	}
 	c->max_data = min_of(caps.max_data_xfer_size, (uint64_t)VFU_MAX_DATA);
-	if (session)
-		strcpy(session->name, caps.session);
-	return 0;
+	if (!session)
+		return 0;
+	strcpy(session->name, caps.session);
+	/* Without the number nothing can be made again. */
+	return caps.session[0] && caps.n_writes != VFU_N_WRITES_NONE ?
+		vfu_journal_open(&c->journal, caps.n_writes) : 0;
 }
 
 static int open_socket(const char *path, int *out)
 {
-	struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval slice = { .tv_sec = TIMEOUT_SLICE_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, err;
 
@@ -472,8 +518,7 @@ static int open_socket(const char *path, int *out)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
 		       sizeof(timeout)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
-		       sizeof(timeout)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) ||
 	    connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		err = -errno;
 		fd_close(&fd);
@@ -536,6 +581,7 @@ void vfu_client_close(struct vfu_client *client)
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
 		fd_close(&client->regions[i].fd);
 	free(client->doorbells);
+	vfu_journal_close(&client->journal);
 	pthread_mutex_destroy(&client->send_lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client->rx.buf);
@@ -581,7 +627,7 @@ unsigned int vfu_client_irqs(const struct vfu_client *client,
 	return index < VFIO_PCI_NUM_IRQS ? client->irqs[index] : 0;
 }
 
-/* ---- regions ---- */
+/* ---- reading; writing is in client_write.c ---- */
 
 int vfu_client_read(struct vfu_client *client, unsigned int index,
 		    uint64_t off, void *buf, uint32_t len)
@@ -617,30 +663,6 @@ int vfu_client_read(struct vfu_client *client, unsigned int index,
 	return err;
 }
 
-int vfu_client_write(struct vfu_client *client, unsigned int index,
-		     uint64_t off, const void *buf, uint32_t len, bool posted)
-{
-	struct vfu_region_access a = { off, index, len }, reply;
-	struct vfu_request r = {
-		.command = VFU_REGION_WRITE, .fd = -1,
-		.body = &a, .body_len = sizeof(a),
-		.data = buf, .data_len = len,
-		.reply = &reply, .reply_min = sizeof(reply),
-		.reply_max = sizeof(reply),
-	};
-
-	if (!len || len > client->max_data)
-		return -EINVAL;
-	if (!posted)
-		return vfu_client_call(client, &r, NULL);
-	if (vfu_client_shared_write(client, index, off, buf, len))
-		return 0;
-	if (__atomic_load_n(&client->dead, __ATOMIC_RELAXED))
-		return -ENOTCONN;
-	__atomic_fetch_add(&client->n_posted, 1, __ATOMIC_SEQ_CST);
-	return send_request(client, &r, 0, VFU_NO_REPLY);
-}
-
 /* ---- memory ---- */
 
 int vfu_client_map(struct vfu_client *client, uint64_t iova, uint64_t len,
@@ -674,7 +696,7 @@ int vfu_client_unmap(struct vfu_client *client, uint64_t iova, uint64_t len)
 	return vfu_client_call(client, &r, NULL);
 }
 
-/* ---- interrupts, reset ---- */
+/* ---- interrupts ---- */
 
 static int set_irqs(struct vfu_client *c, unsigned int index, uint32_t flags,
 		    unsigned int start, unsigned int count, int fd)
@@ -704,11 +726,4 @@ int vfu_client_set_irqs(struct vfu_client *client, unsigned int index,
 	for (unsigned int i = 0; !err && i < count; i++)
 		err = set_irqs(client, index, flags, start + i, 1, fds[i]);
 	return err;
-}
-
-int vfu_client_reset(struct vfu_client *client)
-{
-	struct vfu_request r = { .command = VFU_RESET, .fd = -1 };
-
-	return vfu_client_call(client, &r, NULL);
 }

@@ -8,7 +8,9 @@
  * lock is held while waiting.
  *
  * If the server goes away, every call fails at once with -ENOTCONN (reads give
- * all ones to the guest, as a card pulled out).
+ * all ones to the guest, as a card pulled out).  Writes do not, in a session:
+ * those that the server has not carried out are kept (journal.h), and made by
+ * the connection that takes over.
  *
  * A region may have windows, to be mapped into the guest, and doorbells, whose
  * writes may be made an eventfd's; both are looked up when the connection is
@@ -78,7 +80,29 @@ int must_check vfu_client_connect_session(const char *path,
 					  struct vfu_session *session,
 					  struct vfu_client **client);
 
+/** vfu_client_close() - also one that another has taken over; NULL is fine */
 void vfu_client_close(struct vfu_client *client);
+
+/**
+ * vfu_client_resumes() - can @fresh go on where @old was cut off?
+ *
+ * Asked if both are in the same session.  No: writes have been lost, or what
+ * the server says it has carried out cannot be.
+ */
+bool vfu_client_resumes(const struct vfu_client *fresh,
+			struct vfu_client *old);
+
+/**
+ * vfu_client_take_over() - @fresh follows @old, which is over
+ * @resume: carry out by it what was kept in @old: a reset, and writes; false:
+ *	forget that
+ *
+ * Writes by @old go to @fresh from now on, so it has to last longer.
+ *
+ * Return: how many writes it was.
+ */
+unsigned int vfu_client_take_over(struct vfu_client *fresh,
+				  struct vfu_client *old, bool resume);
 
 bool vfu_client_connected(const struct vfu_client *client);
 
@@ -106,6 +130,9 @@ int must_check vfu_client_read(struct vfu_client *client, unsigned int index,
  * vfu_client_write() - write a region
  * @posted: ask for no reply (memory writes are posted on PCI, config and I/O
  *	writes are not)
+ *
+ * Return: 0, also if the server is away and the write is kept, for it to be
+ * carried out in its turn; the server's error; -ENOTCONN: it is lost.
  */
 int must_check vfu_client_write(struct vfu_client *client, unsigned int index,
 				uint64_t off, const void *buf, uint32_t len,
@@ -129,6 +156,8 @@ int must_check vfu_client_set_irqs(struct vfu_client *client,
 				   unsigned int start, unsigned int count,
 				   const int *fds);
 
+/** vfu_client_reset() - VFIO_USER_DEVICE_RESET; waits.  -ENOTCONN: it will be
+ * done when the session goes on, if it does */
 int must_check vfu_client_reset(struct vfu_client *client);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What client.c (messages) and client_lookup.c (what the device has) share.
+ * What client.c (messages), client_lookup.c (what the device has),
+ * client_write.c and client_shared.c share.
  */
 #ifndef VFIO_USER_CLIENT_INTERNAL_H
 #define VFIO_USER_CLIENT_INTERNAL_H
@@ -10,6 +11,7 @@
 #include "base/list.h"
 #include "pci/shared_regs.h"
 #include "vfio_user/client.h"
+#include "vfio_user/journal.h"
 
 enum { VFU_CLIENT_FDS_MAX = VFU_MAX_FDS * VFIO_PCI_NUM_REGIONS };
 
@@ -29,7 +31,11 @@ struct vfu_client {
 					 * fds; -1: none */
 	uint64_t n_posted;		/* writes begun to be posted; atomic */
 
-	pthread_mutex_t send_lock;	/* one message at a time */
+	pthread_mutex_t send_lock;	/* one message at a time, and: */
+	struct vfu_journal journal;	/* of a session; else none is kept */
+	struct vfu_client *next;	/* has taken over; NULL: none has.
+					 * Atomic */
+
 	pthread_mutex_t lock;		/* all up to rx */
 	struct list pending;		/* struct pending */
 	uint16_t last_id;		/* of a message */
@@ -50,6 +56,12 @@ struct vfu_client {
 	bool alone;			/* there is but one processor */
 };
 
+/* A write that is to be kept until it is known to be carried out. */
+struct vfu_kept {
+	struct vfu_write write;
+	uint64_t nr;		/* in the journal; 0: not there */
+};
+
 /* A message: what to send and what comes back. */
 struct vfu_request {
 	uint16_t command;
@@ -58,6 +70,7 @@ struct vfu_request {
 	const void *data;	/* what follows it, or NULL */
 	size_t data_len;	/* its bytes */
 	int fd;			/* sent along; -1: none */
+	struct vfu_kept *kept;	/* the write that it is; NULL: none */
 	void *reply;		/* payload of the reply */
 	size_t reply_min;	/* bytes it must have */
 	size_t reply_max;	/* bytes there is room for */
@@ -71,6 +84,18 @@ struct vfu_request {
  */
 int must_check vfu_client_call(struct vfu_client *c,
 			       const struct vfu_request *r, size_t *len);
+
+/** vfu_client_send() - send a request, without waiting; 0 or -ENOTCONN */
+int must_check vfu_client_send(struct vfu_client *c,
+			       const struct vfu_request *r, uint16_t id,
+			       uint32_t flags);
+
+/** vfu_client_keep() - put a write into the journal, with send_lock held, just
+ * before it is sent; false: another connection has taken over */
+bool must_check vfu_client_keep(struct vfu_client *c, struct vfu_kept *kept);
+
+/** vfu_client_cut() - the connection is over */
+void vfu_client_cut(struct vfu_client *c);
 
 /** vfu_client_drop_fds() - close what came with replies and was not taken */
 void vfu_client_drop_fds(struct vfu_client *c);

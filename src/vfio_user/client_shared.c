@@ -131,11 +131,13 @@ static bool change(struct vfu_client *c, const struct pci_shared_reg *reg,
 	switch (reg->kind) {
 	case PCI_SHARED_CLEAR:
 		__atomic_fetch_and(word, ~val, __ATOMIC_SEQ_CST);
-		return true;
+		break;
 	case PCI_SHARED_SET:
 		__atomic_fetch_or(word, val & reg->mask, __ATOMIC_SEQ_CST);
-		return !(pci_shared_load(word) &
-			 pci_shared_load(&c->shared->word[reg->due]));
+		if (pci_shared_load(word) &
+		    pci_shared_load(&c->shared->word[reg->due]))
+			return false;
+		break;
 	case PCI_SHARED_STORE_CALL:
 		__atomic_store_n(word, val & reg->mask, __ATOMIC_SEQ_CST);
 		call(c, reg);
@@ -143,7 +145,8 @@ static bool change(struct vfu_client *c, const struct pci_shared_reg *reg,
 	default:
 		__atomic_store_n(word, val & reg->mask, __ATOMIC_SEQ_CST);
 	}
-	/* Whoever closed it meanwhile may not have seen what was stored. */
+	/* The server may have let go of the page meanwhile, without a look at
+	 * what was written; once more does no harm. */
 	return !__atomic_load_n(&c->shared->closed, __ATOMIC_SEQ_CST);
 }
 

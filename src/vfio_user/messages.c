@@ -64,12 +64,17 @@ static void start_session(struct vfu_server *s, const struct vfu_caps *theirs,
 
 	if (s->session[0] && !same)
 		pci_dev_reset(s->dev, PCI_RESET_POWER_ON);
-	if (!same)
+	if (!same) {
 		s->session[0] = '\0';
+		s->n_writes = 0;
+	}
 	if (!same && theirs->has_session)
 		new_session(s->session);
-	ours->has_session = s->session[0];
+	if (!s->session[0])
+		return;
+	ours->has_session = true;
 	strcpy(ours->session, s->session);
+	ours->n_writes = s->n_writes;
 }
 
 static int do_version(struct vfu_server *s, struct message *m)
@@ -81,6 +86,7 @@ static int do_version(struct vfu_server *s, struct message *m)
 		.max_data_xfer_size = VFU_MAX_DATA,
 		.max_dma_maps = s->quota.max_ranges,
 		.pgsizes = VFU_PGSIZES,
+		.n_writes = VFU_N_WRITES_NONE,
 	};
 	int err;
 
@@ -585,6 +591,9 @@ static int answer(struct vfu_server *s, int err, size_t len)
 			  s->dev->name, h->command, name_of(h->command),
 			  h->size, h->flags, strerror(-err));
 	}
+	/* Done or refused: in either case not to be made again. */
+	s->n_writes += h->command == VFU_REGION_WRITE ||
+		h->command == VFU_REGION_WRITE_MULTI;
 	vfu_shared_answer(&s->shared, h->flags & VFU_NO_REPLY);
 	/* Answers to what was no question would have no end. */
 	if ((h->flags & VFU_NO_REPLY) ||

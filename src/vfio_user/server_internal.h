@@ -46,6 +46,8 @@ struct vfu_server {
 	struct vfu_shared shared;	/* those it has been given */
 	/* The client comes back to the state it left by this name; "": no. */
 	char session[VFU_SESSION_LEN + 1];
+	uint64_t n_writes;		/* messages of the session that write
+					 * regions, and have been dealt with */
 	struct vfu_irqs irqs;		/* the client's eventfds */
 };
 

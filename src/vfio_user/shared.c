@@ -97,8 +97,8 @@ void vfu_shared_close(struct vfu_shared *shared)
 {
 	if (!shared->page)
 		return;
-	/* Its client finds out now that it has been let go: what it stores
-	 * behind this it cannot take for done. */
+	/* In this order: a write that was in time is taken along, and who comes
+	 * later finds out. */
 	__atomic_store_n(&shared->page->closed, true, __ATOMIC_SEQ_CST);
 	shared->dev->ops->share(shared->dev, NULL);
 	if (shared->call.fd >= 0)

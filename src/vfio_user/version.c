@@ -12,6 +12,7 @@ static const struct vfu_caps defaults = {
 	.max_data_xfer_size = 1 << 20,
 	.max_dma_maps = 65535,
 	.pgsizes = 4096,
+	.n_writes = VFU_N_WRITES_NONE,
 };
 
 static int get_number(const json_t *caps, const char *key, uint64_t *out)
@@ -67,7 +68,8 @@ static int read_caps(const json_t *root, struct vfu_caps *caps)
 	    get_number(c, "pgsizes", &caps->pgsizes) ||
 	    get_bool(c, "write_multiple", &caps->write_multiple) ||
 	    get_bool(c, "backplane_shared_registers", &caps->shared_regs) ||
-	    get_session(c, caps))
+	    get_session(c, caps) ||
+	    get_number(c, "backplane_writes", &caps->n_writes))
 		return -EINVAL;
 	return 0;
 }
@@ -97,9 +99,15 @@ int vfu_caps_parse(const char *data, size_t len, struct vfu_caps *caps)
 
 size_t vfu_caps_print(const struct vfu_caps *caps, char *buf, size_t size)
 {
-	int n = snprintf(buf, size, "{\"capabilities\":{"
+	char writes[48] = "";
+	int n;
+
+	if (caps->n_writes != VFU_N_WRITES_NONE)
+		snprintf(writes, sizeof(writes), ",\"backplane_writes\":%llu",
+			 (unsigned long long)caps->n_writes);
+	n = snprintf(buf, size, "{\"capabilities\":{"
 			 "\"max_msg_fds\":%llu,\"max_data_xfer_size\":%llu,"
-			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s%s%s}}",
+			 "\"max_dma_maps\":%llu,\"pgsizes\":%llu%s%s%s%s%s%s}}",
 			 (unsigned long long)caps->max_msg_fds,
 			 (unsigned long long)caps->max_data_xfer_size,
 			 (unsigned long long)caps->max_dma_maps,
@@ -110,7 +118,7 @@ size_t vfu_caps_print(const struct vfu_caps *caps, char *buf, size_t size)
 				",\"backplane_shared_registers\":true" : "",
 			 caps->has_session ? ",\"backplane_session\":\"" : "",
 			 caps->has_session ? caps->session : "",
-			 caps->has_session ? "\"" : "");
+			 caps->has_session ? "\"" : "", writes);
 
 	return (size_t)n + 1;
 }

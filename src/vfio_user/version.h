@@ -23,7 +23,12 @@ struct vfu_caps {
 	 * that names the session when it comes back. */
 	bool has_session;		/* the name is there, may be empty */
 	char session[VFU_SESSION_LEN + 1];
+	uint64_t n_writes;		/* of the session, that the server has
+					 * dealt with; VFU_N_WRITES_NONE: not
+					 * said */
 };
+
+#define VFU_N_WRITES_NONE (~0ull)
 
 /**
  * vfu_caps_init() - before the sandbox, and before the first parse

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "mem/dma.h"
 #include "virtio_pci/virtio_pci_internal.h"
 
 struct virtio_pci_queue *vpci_queue_selected(struct virtio_pci *vp)
@@ -68,10 +69,20 @@ static void stop(struct virtio_pci *vp, unsigned int idx)
 	vp->runs[idx] = false;
 }
 
+/* A client that comes back gives its memory last. */
+static bool has_memory(const struct virtio_pci *vp)
+{
+	struct dma_usage usage = { .n_ranges = 0 };
+
+	if (vp->pci.dma)
+		dma_space_usage(vp->pci.dma, &usage);
+	return usage.n_ranges;
+}
+
 void virtio_pci_update(struct virtio_pci *vp)
 {
 	bool on = (vp->state->status & VIRTIO_S_DRIVER_OK) &&
-		pci_bus_master(&vp->pci) && vp->pci.dma;
+		pci_bus_master(&vp->pci) && has_memory(vp);
 
 	for (unsigned int i = 0; i < vp->params.n_queues; i++) {
 		if (!on)

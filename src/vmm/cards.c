@@ -413,7 +413,7 @@ static int go_on(struct cards *cards, struct card *card,
 		 struct vfu_client *fresh, const struct vfu_session *session,
 		 struct vfu_client **old)
 {
-	bool same = pci_nic_same_session(card->nic, session);
+	bool same = pci_nic_resumes(card->nic, fresh, session);
 	bool replug = !same && card->port;
 	int err;
 

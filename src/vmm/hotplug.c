@@ -63,6 +63,7 @@ unsigned int vm_nics(struct vm *vm, struct vm_nic_info *info, unsigned int max)
 					   __ATOMIC_RELAXED);
 		to->lost = __atomic_load_n(&card->nic->n_lost,
 					   __ATOMIC_RELAXED);
+		to->late = card->nic->n_late;
 		to->reconnects = card->nic->n_reconnects;
 		to->leaving = card->asked_ns;
 		to->pluggable = card->port;

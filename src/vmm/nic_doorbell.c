@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "base/eventfd.h"
 #include "base/log.h"
 #include "vfio_user/client.h"
 #include "vmm/irq.h"
@@ -42,6 +43,12 @@ static void disconnect(const struct nic_doorbell *d, unsigned int n,
 {
 	while (n--)
 		(void)set(d, n, base, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+void nic_doorbell_ring(const struct nic_doorbell *d)
+{
+	for (unsigned int i = 0; i < d->n; i++)
+		eventfd_notify(d->bells[i].fd);
 }
 
 void nic_doorbell_move(struct nic_doorbell *d, uint64_t base)

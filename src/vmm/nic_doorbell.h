@@ -28,6 +28,10 @@ struct nic_doorbell {
 void nic_doorbell_init(struct nic_doorbell *doorbell,
 		       const struct vfu_client *client, const struct irq *irq);
 
+/** nic_doorbell_ring() - each of them, once: for those that were rung where
+ * nobody heard it; after eventfd_init() */
+void nic_doorbell_ring(const struct nic_doorbell *doorbell);
+
 /** nic_doorbell_move() - the BAR is at @base now; 0: nowhere */
 void nic_doorbell_move(struct nic_doorbell *doorbell, uint64_t base);
 

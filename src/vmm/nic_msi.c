@@ -311,12 +311,12 @@ static int restore_caps(const struct nic_msi *msi, struct vfu_client *client,
 }
 
 int nic_msi_restore(struct nic_msi *msi, struct vfu_client *client,
-		    const uint8_t *config)
+		    const uint8_t *config, bool resumes)
 {
 	int err;
 
 	pthread_mutex_lock(&msi->lock);
-	err = restore_caps(msi, client, config);
+	err = resumes ? 0 : restore_caps(msi, client, config);
 	for (unsigned int i = 0; i < msi->n_vectors && !err; i++)
 		if (msi->vector[i].fd >= 0)
 			err = vfu_client_set_irqs(client, irq_index(msi),

@@ -69,13 +69,14 @@ void nic_msi_config(struct nic_msi *msi, const uint8_t *config);
 void nic_msi_cut_off(struct nic_msi *msi, bool cut_off, const uint8_t *config);
 
 /**
- * nic_msi_restore() - go on by another connection: what the guest has enabled,
- * by @config, is enabled at its server, which knows nothing of it yet
+ * nic_msi_restore() - go on by another connection, whose server has no eventfds
+ * @resumes: it knows what the guest has enabled; otherwise that is enabled, by
+ *	@config
  *
  * Return: 0; -errno: nothing has changed here.
  */
 int must_check nic_msi_restore(struct nic_msi *msi, struct vfu_client *client,
-			       const uint8_t *config);
+			       const uint8_t *config, bool resumes);
 
 /** nic_msi_unroute() - KVM's part ends: its machine goes, or the card */
 void nic_msi_unroute(struct nic_msi *msi);

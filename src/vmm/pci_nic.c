@@ -2,7 +2,7 @@
  *
  * vfio-user NICs on the PCI bus; see pci_nic.h.
  */
-#include "vmm/pci_nic.h"
+#include "vmm/pci_nic_internal.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "base/byteorder.h"
+#include "base/eventfd.h"
 #include "base/log.h"
 #include "vfio_user/client.h"
 
@@ -29,19 +30,19 @@ static struct vfu_client *client_of(struct pci_nic *nic)
 	return __atomic_load_n(&nic->client, __ATOMIC_ACQUIRE);
 }
 
-static void set_gone(struct pci_nic *nic)
+void pci_nic_set_gone(struct pci_nic *nic)
 {
 	if (!__atomic_exchange_n(&nic->gone, true, __ATOMIC_RELAXED))
 		log_warn("NIC %s: its server (%s) has gone; the card reads as "
 			 "ones until it is back", nic->id, nic->path);
 }
 
-static void check_gone(struct pci_nic *nic, int err)
+void pci_nic_check_gone(struct pci_nic *nic, int err)
 {
 	if (err != -ENOTCONN)
 		return;
 	__atomic_fetch_add(&nic->n_lost, 1, __ATOMIC_RELAXED);
-	set_gone(nic);
+	pci_nic_set_gone(nic);
 }
 
 static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
@@ -55,7 +56,7 @@ static uint64_t bar_read(void *opaque, uint64_t off, unsigned int len)
 	err = vfu_client_read(client_of(bar->nic), bar->idx, off, &val, len);
 	if (!err)
 		return val;
-	check_gone(bar->nic, err);
+	pci_nic_check_gone(bar->nic, err);
 	return ~0ull;
 }
 
@@ -64,11 +65,13 @@ static void bar_write(void *opaque, uint64_t off, unsigned int len,
 {
 	struct pci_nic_bar *bar = opaque;
 	bool posted = bar->what.kind != PCI_BAR_IO;
+	int err;
 
 	if (nic_msi_bar_write(&bar->nic->msi, bar->idx, off, len, val))
 		return;
-	check_gone(bar->nic, vfu_client_write(client_of(bar->nic), bar->idx,
-					      off, &val, len, posted));
+	err = vfu_client_write(client_of(bar->nic), bar->idx, off, &val, len,
+			       posted);
+	pci_nic_check_gone(bar->nic, err);
 }
 
 static const struct bus_dev_ops bar_ops = {
@@ -82,17 +85,18 @@ static int config_get(struct pci_nic *nic, unsigned int off, void *data,
 	int err = vfu_client_read(nic->client, VFIO_PCI_CONFIG_REGION_INDEX,
 				  off, data, len);
 
-	check_gone(nic, err);
+	pci_nic_check_gone(nic, err);
 	return err;
 }
 
+/* The answer is to the read that follows. */
 static int config_put(struct pci_nic *nic, unsigned int off, uint32_t val,
 		      unsigned int len)
 {
 	int err = vfu_client_write(nic->client, VFIO_PCI_CONFIG_REGION_INDEX,
-				   off, &val, len, false);
+				   off, &val, len, true);
 
-	check_gone(nic, err);
+	pci_nic_check_gone(nic, err);
 	return err;
 }
 
@@ -159,9 +163,15 @@ static void nic_map(struct pci_function *fn)
 	nic_doorbell_move(&nic->doorbell, doorbell_base);
 }
 
+static void take_config(struct pci_nic *nic, const uint8_t *config)
+{
+	memcpy(nic->config, config, sizeof(nic->config));
+	pci_fixed_find(&nic->fixed, config);
+}
+
 /* The server may have taken less than was written, or more have come of it:
  * ask.  Mapping all BARs anew is spared where none has moved. */
-static void read_config(struct pci_nic *nic)
+void pci_nic_read_config(struct pci_nic *nic)
 {
 	uint64_t before[PCI_N_BARS + 1];
 	uint8_t config[PCI_CONFIG_SIZE];
@@ -171,7 +181,7 @@ static void read_config(struct pci_nic *nic)
 		return;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		before[i] = bar_address(&nic->bar[i]);
-	memcpy(nic->config, config, sizeof(config));
+	take_config(nic, config);
 	moved = nic->doorbell.n && is_master(nic) != was_master;
 	for (unsigned int i = 0; i <= PCI_ROM_BAR; i++)
 		moved = moved || before[i] != bar_address(&nic->bar[i]);
@@ -186,6 +196,11 @@ static uint32_t nic_config_read(struct pci_function *fn, unsigned int off,
 	struct pci_nic *nic = nic_of(fn);
 	uint32_t val = 0;
 
+	if (pci_fixed_all(&nic->fixed, off, len) &&
+	    !__atomic_load_n(&nic->gone, __ATOMIC_RELAXED)) {
+		memcpy(&val, nic->config + off, len);
+		return val;
+	}
 	if (!range_within(off, len, nic->config_size) ||
 	    config_get(nic, off, &val, len))
 		return ~0u;
@@ -197,10 +212,9 @@ static void nic_config_write(struct pci_function *fn, unsigned int off,
 {
 	struct pci_nic *nic = nic_of(fn);
 
-	if (!range_within(off, len, nic->config_size) ||
-	    config_put(nic, off, val, len))
-		return;
-	read_config(nic);
+	if (range_within(off, len, nic->config_size) &&
+	    !config_put(nic, off, val, len))
+		pci_nic_read_config(nic);
 }
 
 static const struct pci_bar *nic_bar(struct pci_function *fn, unsigned int idx)
@@ -217,7 +231,7 @@ static void nic_route(struct pci_function *fn)
 			       pci_host_gsi(nic->host, fn, nic->pin));
 }
 
-static int give_memory(const struct pci_nic *nic, struct vfu_client *client)
+int pci_nic_give_memory(const struct pci_nic *nic, struct vfu_client *client)
 {
 	struct vm_memory_part part[2];
 	unsigned int n = vm_memory_parts(nic->mem, part);
@@ -252,8 +266,9 @@ static void nic_gate(struct pci_function *fn)
 	if (cut_off == nic->cut_off)
 		return;
 	nic->cut_off = cut_off;
-	err = cut_off ? take_memory(nic) : give_memory(nic, nic->client);
-	check_gone(nic, err);
+	err = cut_off ? take_memory(nic) :
+		pci_nic_give_memory(nic, nic->client);
+	pci_nic_check_gone(nic, err);
 	if (err && err != -ENOTCONN)
 		log_err("NIC %s (%s): its memory cannot be %s: %s", nic->id,
 			nic->path, cut_off ? "taken" : "given back",
@@ -261,21 +276,22 @@ static void nic_gate(struct pci_function *fn)
 	nic_msi_cut_off(&nic->msi, cut_off, nic->config);
 }
 
-/* A card that has gone does not keep the machine from rebooting. */
+/* A card that has gone does not keep the machine from rebooting; it is reset
+ * when it is back. */
 static int nic_reset(struct pci_function *fn)
 {
 	struct pci_nic *nic = nic_of(fn);
 	int err = vfu_client_reset(nic->client);
 
 	nic_msi_reset(&nic->msi);
-	check_gone(nic, err);
+	pci_nic_check_gone(nic, err);
 	if (err == -ENOTCONN)
 		return 0;
 	if (err)
 		log_err("NIC %s (%s): reset: %s", nic->id, nic->path,
 			strerror(-err));
 	else
-		read_config(nic);
+		pci_nic_read_config(nic);
 	return err;
 }
 
@@ -327,7 +343,7 @@ static int find_bars(struct pci_nic *nic, const char *where)
 	return 0;
 }
 
-static int give_intx(const struct pci_nic *nic, struct vfu_client *client)
+int pci_nic_give_intx(const struct pci_nic *nic, struct vfu_client *client)
 {
 	int err;
 
@@ -357,11 +373,12 @@ static int init_intx(struct pci_nic *nic)
 	if (err)
 		return err;
 	nic->pin = pin;
-	return give_intx(nic, nic->client);
+	return pci_nic_give_intx(nic, nic->client);
 }
 
 static int set_up(struct pci_nic *nic, const char *where)
 {
+	uint8_t config[PCI_CONFIG_SIZE];
 	int err = vfu_client_connect_session(nic->path, &nic->session,
 					     &nic->client);
 
@@ -371,14 +388,19 @@ static int set_up(struct pci_nic *nic, const char *where)
 		return err;
 	}
 	nic_doorbell_init(&nic->doorbell, nic->client, nic->irq);
+	if (nic->doorbell.n)
+		err = eventfd_init();
 	nic->config_size = (uint32_t)min_of((uint64_t)PCI_CONFIG_EXT_SIZE,
 		vfu_client_region(nic->client,
 				  VFIO_PCI_CONFIG_REGION_INDEX)->size);
-	err = config_get(nic, 0, nic->config, sizeof(nic->config));
+	if (!err)
+		err = config_get(nic, 0, config, sizeof(config));
+	if (!err)
+		take_config(nic, config);
 	if (!err)
 		err = find_bars(nic, where);
 	if (!err)
-		err = give_memory(nic, nic->client);
+		err = pci_nic_give_memory(nic, nic->client);
 	if (!err)
 		err = init_intx(nic);
 	if (!err)
@@ -414,109 +436,6 @@ int pci_nic_create(struct pci_host *host, struct irq *irq, const char *path,
 	}
 	*result = nic;
 	return 0;
-}
-
-bool pci_nic_is_lost(struct pci_nic *nic)
-{
-	if (vfu_client_connected(nic->client))
-		return false;
-	set_gone(nic);
-	return true;
-}
-
-bool pci_nic_same_session(const struct pci_nic *nic,
-			  const struct vfu_session *session)
-{
-	return session->name[0] && !strcmp(nic->session.name, session->name);
-}
-
-/* Is what @fresh leads to the card that the guest knows? */
-static int check_same(const struct pci_nic *nic, const struct vfu_client *fresh,
-		      const uint8_t *config)
-{
-	static const uint8_t idents[] = {
-		PCI_VENDOR_ID, PCI_CLASS_REVISION, PCI_SUBSYSTEM_VENDOR_ID,
-	};
-	bool same = config[PCI_INTERRUPT_PIN] ==
-		nic->config[PCI_INTERRUPT_PIN];
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(idents); i++)
-		same = same && !memcmp(config + idents[i],
-				       nic->config + idents[i], 4);
-	for (unsigned int i = 0; i <= VFIO_PCI_CONFIG_REGION_INDEX; i++)
-		same = same && vfu_client_region(fresh, i)->size ==
-			vfu_client_region(nic->client, i)->size;
-	for (unsigned int i = 0; i <= VFIO_PCI_MSIX_IRQ_INDEX; i++)
-		same = same && vfu_client_irqs(fresh, i) ==
-			vfu_client_irqs(nic->client, i);
-	return same ? 0 : -EPROTO;
-}
-
-/* As the guest has set it up; decoding last. */
-static int restore_header(const struct pci_nic *nic, struct vfu_client *fresh)
-{
-	static const struct { uint8_t off, len; } parts[] = {
-		{ PCI_CACHE_LINE_SIZE, 2 },
-		{ PCI_BASE_ADDRESS_0, 4 * PCI_N_BARS },
-		{ PCI_ROM_ADDRESS, 4 },
-		{ PCI_INTERRUPT_LINE, 1 },
-		{ PCI_COMMAND, 2 },
-	};
-	int err = 0;
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(parts) && !err; i++)
-		for (unsigned int at = 0; at < parts[i].len && !err; at += 4)
-			err = vfu_client_write(fresh,
-				VFIO_PCI_CONFIG_REGION_INDEX,
-				parts[i].off + at,
-				nic->config + parts[i].off + at,
-				min_of(parts[i].len - at, 4u), false);
-	return err;
-}
-
-/* Everything but the switch to @fresh itself. */
-static int set_up_again(struct pci_nic *nic, struct vfu_client *fresh,
-			bool same_session)
-{
-	uint8_t config[PCI_CONFIG_SIZE];
-	int err = vfu_client_read(fresh, VFIO_PCI_CONFIG_REGION_INDEX, 0,
-				  config, sizeof(config));
-
-	if (!err)
-		err = check_same(nic, fresh, config);
-	if (!err && !nic->cut_off)
-		err = give_memory(nic, fresh);
-	if (!err)
-		err = give_intx(nic, fresh);
-	if (!err && !same_session)
-		err = restore_header(nic, fresh);
-	return err ? err : nic_msi_restore(&nic->msi, fresh, nic->config);
-}
-
-int pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
-		      const struct vfu_session *session,
-		      struct vfu_client **old)
-{
-	uint64_t doorbell_base = nic->doorbell.base;
-	int err = set_up_again(nic, fresh, pci_nic_same_session(nic, session));
-
-	if (err)
-		return err;
-	nic_doorbell_move(&nic->doorbell, 0);
-	*old = nic->client;
-	__atomic_store_n(&nic->client, fresh, __ATOMIC_RELEASE);
-	nic_doorbell_init(&nic->doorbell, fresh, nic->irq);
-	nic_doorbell_move(&nic->doorbell, doorbell_base);
-	nic->session = *session;
-	read_config(nic);
-	return 0;
-}
-
-void pci_nic_reconnected(struct pci_nic *nic, struct vfu_client *old)
-{
-	vfu_client_close(old);
-	nic->n_reconnects++;
-	__atomic_store_n(&nic->gone, false, __ATOMIC_RELAXED);
 }
 
 void pci_nic_destroy(struct pci_nic *nic)

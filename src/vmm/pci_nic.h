@@ -3,8 +3,9 @@
  * A NIC in a slot of the PCI bus: config space, BARs and interrupts all belong
  * to a vfio-user server; this is the wiring.
  *
- *	config access	forwarded; what it does to BARs and decoding is read
+ *	config write	forwarded; what it does to BARs and decoding is read
  *			back and put on the buses
+ *	config read	forwarded, unless only a write could have changed it
  *	memory BAR	reads wait, writes are posted, as on PCI; doorbells
  *			are eventfds between KVM and server, if it has any
  *	I/O BAR		reads and writes wait
@@ -12,9 +13,10 @@
  *			bridge above is no bus master
  *	INTx		eventfds between server and KVM; see irq.h
  *
- * While the server is away, reads give ones and writes are lost, which is
- * counted; the machine goes on.  When it is back (see reconnect.c) it may still
- * know the function's state, by the session's name; or it is a new one, and so
+ * While the server is away, reads give ones, which is counted; the machine goes
+ * on.  When it is back (see reconnect.c) it may still know the function's
+ * state, by the session's name: then the writes that it has missed are made up
+ * for, in their order, and then it is given memory.  Or it is a new one, and so
  * is the card.
  *
  * Threads: set-up before the vCPUs run; afterwards BAR accesses from any vCPU,
@@ -32,6 +34,7 @@
 #include "vmm/memory.h"
 #include "vmm/nic_doorbell.h"
 #include "vmm/nic_msi.h"
+#include "vmm/pci_fixed.h"
 #include "vmm/pci_host.h"
 
 enum { PCI_NIC_NAME_MAX = 64 };
@@ -55,12 +58,15 @@ struct pci_nic {
 	char *path;			/* of the server's socket */
 	char id[PCI_NIC_NAME_MAX];	/* what people call it */
 	bool gone;			/* the server is away; atomic */
-	uint64_t n_lost;		/* accesses meanwhile; atomic */
+	uint64_t n_lost;		/* accesses meanwhile, without writes
+					 * that were made up for; atomic */
+	uint64_t n_late;		/* those; under the PCI lock */
 	uint64_t n_reconnects;		/* times it came back */
 	bool cut_off;			/* a bridge above hands on neither DMA
 					 * nor messages */
 	uint32_t config_size;		/* bytes of config space */
 	uint8_t config[PCI_CONFIG_SIZE];	/* as last read */
+	struct pci_fixed fixed;		/* bytes of it that are so still */
 	unsigned int pin;		/* 1: INTA#; 0: it has none */
 	struct irq_intx intx;
 	struct nic_msi msi;
@@ -85,15 +91,17 @@ int must_check pci_nic_create(struct pci_host *host, struct irq *irq,
 /** pci_nic_is_lost() - has its connection ended?  Says so, once. */
 bool pci_nic_is_lost(struct pci_nic *nic);
 
-/** pci_nic_same_session() - does the server still know the function's state? */
-bool pci_nic_same_session(const struct pci_nic *nic,
-			  const struct vfu_session *session);
+/** pci_nic_resumes() - can the card go on by @fresh where it was?  That is: the
+ * server knows the function's state, and no write is missing. */
+bool pci_nic_resumes(const struct pci_nic *nic, const struct vfu_client *fresh,
+		     const struct vfu_session *session);
 
 /**
  * pci_nic_reconnect() - go on by another connection
  * @fresh: a new one, to the same socket, taken over
- * @session: what it holds; the same as nic->session: the function is as it was,
- *	otherwise as after power-on, and gets the guest's set-up of its header
+ * @session: what it holds; if pci_nic_resumes(), the function goes on where it
+ *	was, otherwise it is as after power-on, and gets the guest's set-up of
+ *	its header
  * @old: the one before, for pci_nic_reconnected()
  *
  * Return: 0; -EPROTO: it is another card; -errno.

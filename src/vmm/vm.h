@@ -57,6 +57,7 @@ struct vm_nic_info {
 	char where[16];		/* "3", "port2", "bridge1.4" */
 	bool gone;		/* its server does not answer any more */
 	uint64_t lost;		/* accesses that found it gone */
+	uint64_t late;		/* writes that were made up for */
 	uint64_t reconnects;	/* times it came back */
 	bool leaving;		/* the guest was asked to let go of it */
 	bool pluggable;		/* it can be taken out */

@@ -109,6 +109,29 @@ def agent_program(tmp_path_factory):
     return program
 
 
+def test_is_silent_until_its_input_ends(agent_program):
+    """But it has the line from the beginning, and nothing sent is lost."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    agent = subprocess.Popen([agent_program, os.ttyname(slave)],
+                             stdin=subprocess.PIPE)
+    os.set_blocking(master, False)
+    host = Line(master)
+    try:
+        host.send(HELLO, payload=b'\1')
+        agent.stdin.write(b'not yet')
+        agent.stdin.flush()
+        assert host.recv(0.2) is None
+        agent.stdin.close()
+        # One of its own accord, one to the HELLO.
+        assert [host.recv(), host.recv()] == 2 * [(READY, 0, b'\1')]
+    finally:
+        agent.kill()
+        agent.wait()
+        os.close(master)
+        os.close(slave)
+
+
 @pytest.fixture
 def line(agent_program):
     master, slave = pty.openpty()

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that come back: to the state they left, if they can name it."""
+import os
+import signal
+import struct
 import time
 
 import pytest
@@ -9,24 +12,117 @@ import vfu
 from vfu import INTX, IRQ_EVENTFD, IRQ_TRIGGER
 
 KEY = "backplane_session"
+WRITES = "backplane_writes"
 
 
-def connect(server, name):
-    """A client that shows a session's name; also the name that holds then."""
+def negotiate(server, name):
+    """A client that shows a session's name; also the server's capabilities."""
     end = time.monotonic() + vfu.DEADLINE
     while True:
         try:
             client = server.client(negotiate=False)
-            caps = client.negotiate(capabilities={KEY: name})[2]
-            return client, caps.get(KEY)
+            caps = client.negotiate(capabilities={KEY: name,
+                                                  "write_multiple": True})[2]
+            return client, caps
         except (vfu.Disconnected, ConnectionError):
             # The one before has just gone; but has it been noticed?
             assert time.monotonic() < end
 
 
+def connect(server, name):
+    """The same, and the name that holds then."""
+    client, caps = negotiate(server, name)
+    return client, caps[KEY]
+
+
 def test_who_does_not_ask_is_offered_none(server):
     client = server.client(negotiate=False)
-    assert KEY not in client.negotiate()[2]
+    caps = client.negotiate()[2]
+    assert KEY not in caps and WRITES not in caps
+
+
+def test_writes_are_counted(server):
+    """Messages that write regions, whatever has come of them."""
+    client, caps = negotiate(server, "")
+    name = caps[KEY]
+    assert caps[WRITES] == 0
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
+    client.write32(e1000.RDLEN, 0x1000)
+    client.write32(e1000.RDLEN, 0x2000, posted=True)
+    multi = struct.pack("=Q", 2) + 2 * struct.pack(
+        "=QIIQ", e1000.RDLEN, vfu.BAR0, 4, 0x3000)
+    client.call(vfu.REGION_WRITE_MULTI, multi)
+    for size in (0, 8):         # of no region; shorter than it says
+        with pytest.raises(vfu.VfuError):
+            client.call(vfu.REGION_WRITE,
+                        struct.pack("=QII", 0, vfu.VGA, 4) + bytes(size))
+    client.call(vfu.REGION_READ, struct.pack("=QII", e1000.RDLEN, vfu.BAR0, 4))
+    client.reset()
+    client.close()
+    client, caps = negotiate(server, name)
+    assert (caps[KEY], caps[WRITES]) == (name, 6)
+    client.write32(e1000.RDLEN, 0x1000)
+    client.close()
+    client, caps = negotiate(server, name)
+    assert caps[WRITES] == 7
+    client.close()
+    client, caps = negotiate(server, "")
+    assert caps[KEY] != name and caps[WRITES] == 0
+
+
+def test_the_count_tells_which_writes_are_done(server):
+    """A reply that nobody takes ends the connection: what came before it is
+    done and counted, what comes after it is neither."""
+    client, caps = negotiate(server, "")
+    name, done = caps[KEY], 1
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
+    for before, after in ((0, 0), (0, 1), (1, 0), (3, 2), (20, 20)):
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            for i in range(before + after):
+                if i == before:
+                    client.send(vfu.REGION_READ, struct.pack(
+                        "=QII", e1000.RDLEN, vfu.BAR0, 4))
+                client.write32(e1000.RDLEN, 0x80 * (i + 1), posted=True)
+            client.close()
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+        client, caps = negotiate(server, name)
+        done += before
+        assert (caps[KEY], caps[WRITES]) == (name, done)
+        if before:
+            assert client.read32(e1000.RDLEN) == 0x80 * before
+
+
+def test_a_write_cut_in_two_is_not_done(server):
+    client, caps = negotiate(server, "")
+    client.write16(e1000.COMMAND, e1000.IO_AND_MEMORY)
+    message = client.message(
+        vfu.REGION_WRITE, struct.pack("=QIII", e1000.RDLEN, vfu.BAR0, 4, 128),
+        flags=vfu.NO_REPLY)
+    client.send_raw(message[:-1])
+    client.close()
+    client, again = negotiate(server, caps[KEY])
+    assert again[WRITES] == 1
+    assert client.read32(e1000.RDLEN) == 0
+
+
+@pytest.mark.parametrize("value", ["1", -1, 1.5, True, None, [], 1 << 64])
+def test_a_count_that_is_no_number(server, refused, value):
+    client = server.client(negotiate=False)
+    with refused(22):
+        client.negotiate(capabilities={KEY: "", WRITES: value})
+
+
+@pytest.mark.parametrize("value", [0, 1, (1 << 63) - 1])
+def test_the_count_is_the_servers(server, value):
+    client = server.client(negotiate=False)
+    caps = client.negotiate(capabilities={KEY: "", WRITES: value})[2]
+    assert caps[WRITES] == 0
+    client.close()
+    # Nor does it make a session.
+    client = server.reconnect(negotiate=False)
+    assert WRITES not in client.negotiate(capabilities={WRITES: value})[2]
 
 
 def test_comes_back(server):

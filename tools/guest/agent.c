@@ -2,7 +2,8 @@
 /*
  * The agent: runs commands inside a guest for `backplane exec`, and inside the
  * emulated KVM host for tools/kvm-host. Started by their /init with the name
- * of a serial line; what is spoken there is in src/ctl/agent_wire.h.
+ * of a serial line; what is spoken there is in src/ctl/agent_wire.h. The line
+ * is opened at once, and answered when standard input has ended.
  *
  * Theory of operation
  *
@@ -187,17 +188,19 @@ send_error(uint16_t stream, const char *format, ...)
 }
 
 /* Send what the line takes now. */
-static void out_flush(void)
+/* Return: false if there is nobody at the other end. */
+static bool out_flush(void)
 {
 	while (line.out_len) {
 		ssize_t n = write(line.fd, line.out + line.out_head,
 				  line.out_len);
 
 		if (n <= 0)
-			return;
+			return n == 0 || errno == EAGAIN || errno == EINTR;
 		line.out_head += n;
 		line.out_len -= n;
 	}
+	return true;
 }
 
 /* --- Commands ------------------------------------------------------------ */
@@ -719,8 +722,18 @@ static void run(int sigchld_fd)
 		in_parse();
 		in_expire();
 		streams_serve();
-		out_flush();
+		if (!out_flush())
+			poll(NULL, 0, HANGUP_MS);
 	}
+}
+
+/* Wait until nobody has the other end of standard input open. */
+static void stdin_wait(void)
+{
+	char buf[64];
+
+	while (read(STDIN_FILENO, buf, sizeof(buf)) > 0)
+		;
 }
 
 int main(int argc, char **argv)
@@ -732,6 +745,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	line_open(argv[1]);
+	stdin_wait();
 	sigchld_fd = sigchld_open();
 	send_ready(0);
 	run(sigchld_fd);

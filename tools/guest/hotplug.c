@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/netlink.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@ enum {
 	EVENT_MAX = 8192,
 	/* Longest modalias, and newline. */
 	ALIAS_MAX = 512,
+	/* The kernel's own limit. */
+	CMDLINE_MAX = 2048,
 };
 
 static void die(const char *what)
@@ -50,9 +53,25 @@ static void run(char **argv)
 		waitpid(pid, NULL, 0);
 }
 
+/* Has the kernel command line any address at all? */
+static bool has_addresses(void)
+{
+	static char cmdline[CMDLINE_MAX];
+	FILE *f = cmdline[0] ? NULL : fopen("/proc/cmdline", "re");
+
+	if (f) {
+		if (!fgets(cmdline, sizeof(cmdline), f))
+			cmdline[0] = '\0';
+		fclose(f);
+	}
+	return strstr(cmdline, "backplane.net=");
+}
+
+/* A process for each of very many NICs takes longer than all the rest. */
 static void net_up(char *interface)
 {
-	run((char *[]){ "net-up", interface, NULL });
+	if (has_addresses())
+		run((char *[]){ "net-up", interface, NULL });
 }
 
 /* busybox's modprobe, being static, starts faster than kmod's. */
@@ -78,7 +97,16 @@ static char *read_alias(const char *bus, const char *device)
 	return *alias ? strdup(alias) : NULL;
 }
 
-/* Load the drivers of all devices of a bus, by one modprobe. */
+static bool contains(char **list, size_t n, const char *alias)
+{
+	while (n--)
+		if (!strcmp(list[n], alias))
+			return true;
+	return false;
+}
+
+/* Load the drivers of all devices of a bus, by one modprobe; of devices that
+ * are the same, once. */
 static void load_drivers(const char *bus)
 {
 	static char *const modprobe[] = { "busybox", "modprobe", "-abq" };
@@ -96,9 +124,12 @@ static void load_drivers(const char *bus)
 		die("calloc");
 	memcpy(argv, modprobe, sizeof(modprobe));
 	for (int i = 0; i < n; i++) {
-		argv[argc] = read_alias(bus, devices[i]->d_name);
-		if (argv[argc])
-			argc++;
+		char *alias = read_alias(bus, devices[i]->d_name);
+
+		if (alias && !contains(argv + FIRST, argc - FIRST, alias))
+			argv[argc++] = alias;
+		else
+			free(alias);
 		free(devices[i]);
 	}
 	free(devices);
@@ -159,6 +190,15 @@ static char *event_get(char *event, size_t len, const char *name)
 	return NULL;
 }
 
+/* One that has its driver needs none. */
+static bool has_driver(const char *devpath)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys%s/driver", devpath ? devpath : "");
+	return !access(path, F_OK);
+}
+
 static void handle_event(char *event, size_t len)
 {
 	char *action = event_get(event, len, "ACTION");
@@ -168,7 +208,7 @@ static void handle_event(char *event, size_t len)
 
 	if (!action || strcmp(action, "add"))
 		return;
-	if (alias)
+	if (alias && !has_driver(event_get(event, len, "DEVPATH")))
 		load_driver(alias);
 	else if (interface && subsystem && !strcmp(subsystem, "net"))
 		net_up(interface);

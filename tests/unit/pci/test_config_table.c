@@ -11,101 +11,42 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "config_table.h"
 #include "loop/worker.h"
 #include "nic/model.h"
-#include "pci/pci.h"
 
-/* What a register is; a byte that no row names reads 0 and is read-only. */
-struct row {
-	unsigned int off, len;	/* bytes; at most 8 */
-	uint64_t reset;		/* value after reset */
-	uint64_t rw;		/* bits that keep what is written */
-	uint64_t w1c;		/* bits that a one clears */
-};
+/* ---- functions of the NIC server ---- */
 
-static uint64_t seed;
-
-static uint8_t any(void)
+static uint32_t dev_read(void *it, unsigned int off, unsigned int len)
 {
-	seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint8_t)(seed >> 40);
+	return (uint32_t)pci_config_read(it, off, len);
 }
 
-/* The table spread over bytes. */
-struct bytes {
-	uint8_t reset[PCI_CONFIG_EXT_SIZE];
-	uint8_t rw[PCI_CONFIG_EXT_SIZE];
-	uint8_t w1c[PCI_CONFIG_EXT_SIZE];
-};
-
-static void spread(struct bytes *b, const struct row *rows, size_t n)
+static void dev_write(void *it, unsigned int off, unsigned int len,
+		      uint32_t val)
 {
-	memset(b, 0, sizeof(*b));
-	for (size_t i = 0; i < n; i++)
-		for (unsigned int j = 0; j < rows[i].len; j++) {
-			unsigned int at = rows[i].off + j;
-
-			b->reset[at] = (uint8_t)(rows[i].reset >> 8 * j);
-			b->rw[at] = (uint8_t)(rows[i].rw >> 8 * j);
-			b->w1c[at] = (uint8_t)(rows[i].w1c >> 8 * j);
-		}
+	pci_config_write(it, off, len, val);
 }
 
-static uint8_t byte_at(struct pci_dev *dev, unsigned int off)
+static void dev_reset(void *it)
 {
-	return (uint8_t)pci_config_read(dev, off, 1);
+	pci_dev_reset(it, PCI_RESET_POWER_ON);
 }
 
-/* One byte: does it end as the table says, from @set in its W1C bits? */
-static void check_write(struct pci_dev *dev, const struct bytes *b,
-			unsigned int off, uint8_t set, uint8_t val)
+static struct subject subject_of(struct pci_dev *dev)
 {
-	uint8_t before, want;
-
-	dev->config[off] |= set & b->w1c[off];
-	before = byte_at(dev, off);
-	want = (uint8_t)((before & ~b->rw[off]) | (val & b->rw[off]));
-	want &= (uint8_t)~(val & b->w1c[off]);
-	pci_config_write(dev, off, 1, val);
-	if (byte_at(dev, off) != want)
-		fail_msg("%#x: %#x, %#x written: %#x, not %#x", off, before,
-			 val, byte_at(dev, off), want);
+	return (struct subject){
+		.it = dev, .read = dev_read, .write = dev_write,
+		.reset = dev_reset, .size = dev->config_size,
+		.config = dev->config,
+	};
 }
 
-static void check(struct pci_dev *dev, const struct row *rows, size_t n)
-{
-	struct bytes *b = malloc(sizeof(*b));
-
-	spread(b, rows, n);
-	for (unsigned int off = 0; off < dev->config_size; off++) {
-		pci_dev_reset(dev, PCI_RESET_POWER_ON);
-		if (byte_at(dev, off) != b->reset[off])
-			fail_msg("%#x is %#x after reset, not %#x", off,
-				 byte_at(dev, off), b->reset[off]);
-		check_write(dev, b, off, 0xff, 0xff);
-		check_write(dev, b, off, 0xff, 0x00);
-		for (int i = 0; i < 16; i++)
-			check_write(dev, b, off, any(), any());
-		/* It did nothing to the others: but see the caller. */
-		for (unsigned int i = 0; i < dev->config_size; i++)
-			if (i != off && byte_at(dev, i) != b->reset[i])
-				fail_msg("%#x changed by a write to %#x", i,
-					 off);
-	}
-	/* Wider accesses are as good: all at once, eight bytes a time. */
-	pci_dev_reset(dev, PCI_RESET_POWER_ON);
-	for (unsigned int off = 0; off < dev->config_size; off += 8)
-		pci_config_write(dev, off, 8, 0);
-	for (unsigned int off = 0; off < dev->config_size; off++)
-		assert_int_equal(byte_at(dev, off),
-				 b->reset[off] & ~b->rw[off]);
-	free(b);
-}
-
-#define CHECK(dev, rows) check(dev, rows, ARRAY_SIZE(rows))
+#define CHECK_DEV(dev, rows) do {					\
+	struct subject subject_ = subject_of(dev);			\
+									\
+	CHECK(&subject_, rows);						\
+} while (0)
 
 static struct worker *worker;
 
@@ -122,6 +63,18 @@ static int teardown(void **state)
 {
 	worker_destroy(worker);
 	return 0;
+}
+
+static struct pci_dev *virtio_net(void)
+{
+	struct nic_params params = {
+		.name = "virtio-net", .mac = { 0x52, 0x54, 0, 0, 0, 1 },
+		.worker = worker, .n_pairs = 4,
+	};
+	struct nic nic;
+
+	assert_int_equal(vnet_model.create(&params, &nic), 0);
+	return nic.pci;
 }
 
 static struct pci_dev *e1000(bool full_caps)
@@ -154,7 +107,7 @@ static void the_82540em_of_the_lecture(void **state)
 	struct pci_dev *dev = e1000(false);
 
 	assert_int_equal(dev->config_size, 256);
-	CHECK(dev, rows);
+	CHECK_DEV(dev, rows);
 	dev->ops->destroy(dev);
 }
 
@@ -185,7 +138,59 @@ static void the_82540em_with_its_capabilities(void **state)
 
 	/* Left out of the table, as its bits depend on each other. */
 	dev->writable[0xe0] = 0;
-	CHECK(dev, rows);
+	CHECK_DEV(dev, rows);
+	dev->ops->destroy(dev);
+}
+
+/* VIRTIO 1.2, 4.1.2 and 4.1.4: a modern device, which any slot may take. */
+static void a_virtio_net(void **state)
+{
+	static const struct row rows[] = {
+		{ 0x00, 4, 0x10411af4, 0, 0 },
+		{ 0x04, 2, 0, 0x0547, 0 },
+		{ 0x06, 2, 0x0010, 0, 0xf900 },
+		{ 0x08, 4, 0x02000001, 0, 0 },
+		{ 0x0c, 2, 0, 0xffff, 0 },
+		{ 0x14, 4, 0, 0xfffff000, 0 },	/* MSI-X */
+		{ 0x20, 4, 0, 0xffffc000, 0 },	/* the rest */
+		{ 0x2c, 4, 0x11001af4, 0, 0 },
+		{ 0x34, 1, 0x40, 0, 0 },
+		{ 0x3c, 1, 0, 0xff, 0 },
+		{ 0x3d, 1, 1, 0, 0 },
+		{ 0x40, 4, 0x00034801, 0, 0 },	/* PM */
+		{ 0x44, 2, 0x0008, 0, 0 },		/* see above */
+		{ 0x48, 4, 0x00028410, 0, 0 },	/* Express */
+		{ 0x4c, 4, 0x10008000, 0, 0 },
+		{ 0x50, 2, 0x2810, 0x781f, 0 },
+		{ 0x52, 2, 0, 0, 0x0f },
+		{ 0x54, 4, 0x00000011, 0, 0 },
+		{ 0x58, 2, 0, 0x00cb, 0 },
+		{ 0x5a, 2, 0x0011, 0, 0 },
+		{ 0x74, 4, 2, 0, 0 },
+		{ 0x78, 2, 1, 0x0f, 0 },
+		{ 0x84, 4, 0x00099011, 0xc0000000, 0 }, /* MSI-X, 10 */
+		{ 0x88, 4, 0x001, 0, 0 },
+		{ 0x8c, 4, 0x801, 0, 0 },
+		{ 0x90, 5, 0x040110a009, 0, 0 },	/* common */
+		{ 0x9c, 4, 0x3c, 0, 0 },
+		{ 0xa0, 5, 0x040214b409, 0, 0 },	/* doorbells */
+		{ 0xa8, 8, 0x2400003000, 0, 0 },
+		{ 0xb0, 4, 4, 0, 0 },
+		{ 0xb4, 5, 0x040310c409, 0, 0 },	/* ISR */
+		{ 0xbc, 8, 0x100001000, 0, 0 },
+		{ 0xc4, 5, 0x040410d409, 0, 0 },	/* device's own */
+		{ 0xcc, 8, 0x1800002000, 0, 0 },
+		{ 0xd4, 4, 0x05140009, 0, 0 },	/* window: closed */
+		{ 0xd8, 1, 0, 0xff, 0 },
+		{ 0xdc, 8, 0, UINT64_MAX, 0 },
+		{ 0xe4, 4, 0, 0xffffffff, 0 },
+	};
+	struct pci_dev *dev = virtio_net();
+
+	assert_int_equal(dev->config_size, 4096);
+	dev->writable[0x44] = 0;
+	dev->express_cap = 0;
+	CHECK_DEV(dev, rows);
 	dev->ops->destroy(dev);
 }
 
@@ -297,7 +302,7 @@ static void every_capability(void **state)
 	dev.writable[0x44] = 0;
 	/* The bit that resets has a test of its own. */
 	dev.express_cap = 0;
-	CHECK(&dev, rows);
+	CHECK_DEV(&dev, rows);
 	pci_dev_fini(&dev);
 }
 
@@ -344,7 +349,7 @@ static void a_bridge(void **state)
 				      PCI_CONFIG_SIZE), 0);
 	pci_add_express(&dev, 0, &(struct pci_express){
 		.type = 4, .speed = 1, .width = 1, .slot = true });
-	CHECK(&dev, rows);
+	CHECK_DEV(&dev, rows);
 	pci_dev_fini(&dev);
 }
 
@@ -361,14 +366,14 @@ static void power_states(void **state)
 	assert_true(pci_bar_addr(&dev, 3, &addr));
 	assert_true(addr == 0xfe000000);
 	pci_config_write(&dev, 0x44, 2, 1);		/* there is no D1 */
-	assert_int_equal(byte_at(&dev, 0x44), 0x08);
+	assert_int_equal(dev_read(&dev, 0x44, 1), 0x08);
 	pci_config_write(&dev, 0x44, 2, 3);
-	assert_int_equal(byte_at(&dev, 0x44), 0x0b);
+	assert_int_equal(dev_read(&dev, 0x44, 1), 0x0b);
 	assert_false(pci_bus_master(&dev));
 	assert_false(pci_bar_addr(&dev, 3, &addr));
 	assert_true(pci_bar_read(&dev, 3, 0x100, 4) == 0xffffffff);
 	pci_config_write(&dev, 0x44, 2, 2);		/* nor a D2 */
-	assert_int_equal(byte_at(&dev, 0x44), 0x0b);
+	assert_int_equal(dev_read(&dev, 0x44, 1), 0x0b);
 	seen.n_resets = 0;
 	pci_config_write(&dev, 0x44, 2, 0);
 	assert_int_equal(seen.n_resets, 0);		/* No_Soft_Reset */
@@ -443,6 +448,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_82540em_of_the_lecture),
 		cmocka_unit_test(the_82540em_with_its_capabilities),
+		cmocka_unit_test(a_virtio_net),
 		cmocka_unit_test(every_capability),
 		cmocka_unit_test(a_bridge),
 		cmocka_unit_test(power_states),

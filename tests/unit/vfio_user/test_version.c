@@ -34,13 +34,14 @@ static void knows_the_defaults(void **state)
 		assert_int_equal(caps.pgsizes, 4096);
 		assert_false(caps.write_multiple);
 		assert_false(caps.shared_regs);
+		assert_int_equal(caps.n_writes, VFU_N_WRITES_NONE);
 	}
 }
 
 static void reads_what_it_prints(void **state)
 {
 	struct vfu_caps in = {
-		7, 4242, 17, 0x201000, true, true, true, "0123abcd",
+		7, 4242, 17, 0x201000, true, true, true, "0123abcd", 1ull << 40,
 	}, out;
 	char buf[VFU_VERSION_JSON_MAX];
 	size_t n = vfu_caps_print(&in, buf, sizeof(buf));
@@ -55,11 +56,14 @@ static void reads_what_it_prints(void **state)
 	assert_true(out.shared_regs);
 	assert_true(out.has_session);
 	assert_string_equal(out.session, in.session);
+	assert_int_equal(out.n_writes, in.n_writes);
 	in.shared_regs = in.has_session = false;
+	in.n_writes = VFU_N_WRITES_NONE;
 	n = vfu_caps_print(&in, buf, sizeof(buf));
 	assert_int_equal(vfu_caps_parse(buf, n, &out), 0);
 	assert_false(out.has_session);
 	assert_false(out.shared_regs);
+	assert_int_equal(out.n_writes, VFU_N_WRITES_NONE);
 }
 
 static void takes_no_session_but_ours(void **state)
@@ -94,6 +98,10 @@ static void refuses_nonsense(void **state)
 		"{\"capabilities\":{\"max_dma_maps\":99999999999999999999}}",
 		"{\"capabilities\":{\"write_multiple\":1}}",
 		"{\"capabilities\":{\"backplane_session\":1}}",
+		"{\"capabilities\":{\"backplane_writes\":\"1\"}}",
+		"{\"capabilities\":{\"backplane_writes\":-1}}",
+		"{\"capabilities\":{\"backplane_writes\":null}}",
+		"{\"capabilities\":{\"backplane_writes\":1.5}}",
 		"{\"capabilities\":{\"backplane_shared_registers\":1}}",
 	};
 	struct vfu_caps caps;

@@ -20,6 +20,8 @@ enum {
 	TOY_MSI = 0x804,	/* write: signal this vector */
 	TOY_DMA_TO = 0x808,	/* write, 8 bytes: put "toy!" at this address */
 	TOY_DMA_OK = 0x810,	/* read: did that work? */
+	TOY_HASH = 0x818,	/* write: a number more; read: the hash of all
+				 * of them, in their order */
 	TOY_REGS_END = 0x820,
 	/* Registers that can be shared: */
 	TOY_CAUSE = 0x820,	/* read: causes, which are cleared */
@@ -138,6 +140,11 @@ static uint64_t toy_read(struct pci_dev *dev, unsigned int bar, uint64_t off,
 	return val;
 }
 
+static uint32_t toy_hash(uint32_t hash, uint32_t val)
+{
+	return 31 * hash + val;
+}
+
 static void toy_write(struct pci_dev *dev, unsigned int bar, uint64_t off,
 		      unsigned int len, uint64_t val)
 {
@@ -148,6 +155,9 @@ static void toy_write(struct pci_dev *dev, unsigned int bar, uint64_t off,
 		pci_set_intx(dev, val);
 	else if (off == TOY_MSI)
 		pci_msi(dev, (unsigned int)val);
+	else if (off == TOY_HASH)
+		le32_store(toy->mem + off, toy_hash(le32_load(toy->mem + off),
+						    (uint32_t)val));
 	else if (off == TOY_DMA_TO)
 		toy->mem[TOY_DMA_OK] = !dma_write(dev->dma, val, "toy!", 4);
 	else if (!bar && off >= TOY_CAUSE && off < TOY_SHARED_END)

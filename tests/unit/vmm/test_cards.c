@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@ struct toy_server {
 	struct worker *worker;
 	struct toy toy;
 	struct vfu_server *server;
+	int bell;			/* of a doorbell; -1: none */
 };
 
 static struct {
@@ -79,7 +81,13 @@ static int start(struct toy_server *s)
 	};
 
 	config.worker = s->worker = worker_create("test", 20000);
-	return toy_init(&s->toy) || vfu_server_create(&config, &s->server) ||
+	s->bell = eventfd(0, EFD_NONBLOCK);
+	if (toy_init(&s->toy))
+		return -1;
+	s->toy.doorbells[0] = (struct pci_doorbell){ 0, s->bell, 0x40, 4 };
+	s->toy.pci.doorbells = s->toy.doorbells;
+	s->toy.pci.n_doorbells = 1;
+	return vfu_server_create(&config, &s->server) ||
 		worker_start(s->worker);
 }
 
@@ -91,6 +99,7 @@ static void stop(struct toy_server *s)
 	vfu_server_destroy(s->server);
 	pci_dev_fini(&s->toy.pci);
 	worker_destroy(s->worker);
+	fd_close(&s->bell);
 	s->worker = NULL;
 }
 
@@ -267,6 +276,112 @@ static void test_the_same_server(void **state)
 	}
 }
 
+static uint64_t messages(unsigned int i)
+{
+	const struct vfu_server *server = t.server[i].server;
+
+	return counter_read(&vfu_server_stats(server)->messages);
+}
+
+static void test_what_cannot_change_is_not_asked_for(void **state)
+{
+	struct cards_lost lost;
+	uint64_t before;
+
+	SKIP_WITHOUT_KVM();
+	before = messages(0);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0x56781234);
+	assert_int_equal(in(1, 0, PCI_CAPABILITY_LIST, 1), TOY_MSI_CAP);
+	assert_int_equal(in(1, 0, TOY_MSI_CAP, 2),
+			 TOY_MSIX_CAP << 8 | PCI_CAP_ID_MSI);
+	assert_int_equal(messages(0), before);
+	(void)in(1, 0, PCI_COMMAND, 4);		/* and status */
+	assert_int_equal(messages(0), before + 1);
+	/* What is written is seen at once, and what a reset does. */
+	out(1, 0, PCI_CACHE_LINE_SIZE, 1, 0x5a);
+	assert_int_equal(in(1, 0, PCI_CACHE_LINE_SIZE, 1), 0x5a);
+	assert_int_equal(pci_host_reset(&t.host), 0);
+	assert_int_equal(pci_setup(&t.host), 0);
+	assert_int_equal(in(1, 0, PCI_CACHE_LINE_SIZE, 1), 0);
+	/* A card that has gone has gone altogether. */
+	shutdown(t.cards.card[0].nic->client->fd, SHUT_RDWR);
+	find_lost(0, &lost);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0xffffffff);
+	assert_int_equal(reconnect(&lost), 0);
+	assert_int_equal(in(1, 0, PCI_VENDOR_ID, 4), 0x56781234);
+}
+
+static void test_what_is_done_while_away(void **state)
+{
+	struct pci_nic *nic = t.cards.card[0].nic;
+	struct cards_lost lost;
+	eventfd_t rung;
+	uint64_t nic_at;
+
+	SKIP_WITHOUT_KVM();
+	nic_at = reg(1, 0);
+	assert_true(can_dma(1));
+	assert_int_equal(eventfd_read(t.server[0].bell, &rung), -1);
+	shutdown(nic->client->fd, SHUT_RDWR);
+	find_lost(0, &lost);
+	for (uint32_t i = 1; i <= 3; i++)
+		bus_write(&t.mmio, nic_at + TOY_HASH, 4, i);
+	out(1, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(reconnect(&lost), 0);
+	assert_int_equal(bus_read(&t.mmio, nic_at + TOY_HASH, 4),
+			 toy_hash(toy_hash(toy_hash(0, 1), 2), 3));
+	assert_int_equal(in(1, 0, PCI_COMMAND, 2), PCI_COMMAND_MEMORY);
+	assert_int_equal(nic->n_late, 4);
+	/* Whether somebody rang in vain is not known. */
+	assert_int_equal(eventfd_read(t.server[0].bell, &rung), 0);
+	assert_true(can_dma(1));
+}
+
+/* The machine starts again without the card, which must not go on with what it
+ * was at before. */
+static void test_a_reset_while_away(void **state)
+{
+	struct cards_lost lost;
+
+	SKIP_WITHOUT_KVM();
+	assert_true(can_dma(1));
+	bus_write(&t.mmio, reg(1, 0x10), 4, 77);
+	out(0, PORT, SLTSTA, 2, CHANGED);
+	shutdown(t.cards.card[0].nic->client->fd, SHUT_RDWR);
+	find_lost(0, &lost);
+	assert_int_equal(pci_host_reset(&t.host), 0);
+	assert_int_equal(pci_setup(&t.host), 0);
+	assert_int_equal(reconnect(&lost), 0);
+	assert_false(in(0, PORT, SLTSTA, 2) & CHANGED);
+	assert_false(in(1, 0, PCI_COMMAND, 2) & PCI_COMMAND_MASTER);
+	out(1, 0, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(bus_read(&t.mmio, reg(1, 0x10), 4), 0);
+	assert_true(can_dma(1));
+}
+
+/* More than is kept: another card, though the server knows the old one. */
+static void test_too_much_while_away(void **state)
+{
+	struct pci_nic *nic = t.cards.card[0].nic;
+	struct cards_lost lost;
+	uint64_t nic_at;
+
+	SKIP_WITHOUT_KVM();
+	nic_at = reg(1, 0);
+	bus_write(&t.mmio, reg(1, 0x10), 4, 77);
+	out(0, PORT, SLTSTA, 2, CHANGED);
+	shutdown(nic->client->fd, SHUT_RDWR);
+	find_lost(0, &lost);
+	for (uint32_t i = 0; i < VFU_JOURNAL_MAX + 10; i++)
+		bus_write(&t.mmio, nic_at + 0x14, 4, i);
+	assert_int_equal(reconnect(&lost), 0);
+	assert_int_equal(in(0, PORT, SLTSTA, 2) & CHANGED, CHANGED);
+	assert_int_equal(bus_read(&t.mmio, reg(1, 0x10), 4), 0);
+	assert_int_equal(bus_read(&t.mmio, reg(1, 0x14), 4), 0);
+	assert_true(nic->n_lost > VFU_JOURNAL_MAX && !nic->n_late);
+	assert_true(can_dma(1));
+}
+
 static void test_a_new_server(void **state)
 {
 	struct vfu_session session = { "" };
@@ -346,15 +461,81 @@ static void test_a_card_that_is_not_there_any_more(void **state)
 	assert_int_equal(t.cards.card[0].nic->n_reconnects, 0);
 }
 
+static void power_on(void *arg)
+{
+	struct toy_server *s = arg;
+
+	pci_dev_reset(&s->toy.pci, PCI_RESET_POWER_ON);
+}
+
+/* Its last client has gone, and it has noticed. */
+static void settle(const struct toy_server *s)
+{
+	for (int i = 0; vfu_server_connected(s->server); i++) {
+		assert_true(i < N_TRIES);
+		usleep(1000);
+	}
+}
+
+static unsigned int open_fds(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* T15: a card that is created in part only leaves nothing behind, wherever it
+ * has failed; and its server is free again. */
+static void test_cards_that_cannot_be_had(void **state)
+{
+	struct toy_server s = { .path = "" };
+	struct vfu_client *busy = NULL;
+	unsigned int n_fds;
+	uint8_t *table;
+
+	SKIP_WITHOUT_KVM();
+	snprintf(s.path, sizeof(s.path), "%s/2", t.dir);
+	n_fds = open_fds();
+	assert_true(add(&s, "c", 1));		/* nobody there */
+	assert_int_equal(open_fds(), n_fds);
+	assert_int_equal(start(&s), 0);
+	n_fds = open_fds();
+	assert_int_equal(vfu_client_connect(s.path, &busy), 0);
+	assert_true(add(&s, "c", 2));		/* somebody else's */
+	vfu_client_close(busy);
+	settle(&s);
+	/* Its MSI-X table would be outside its BAR: found out last of all, when
+	 * it has memory and interrupts. */
+	table = s.toy.pci.reset_val + TOY_MSIX_CAP + PCI_MSIX_TABLE;
+	le32_store(table, le32_load(table) + TOY_BAR_SIZE);
+	worker_call(s.worker, power_on, &s);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_true(add(&s, "c", 2));
+		settle(&s);
+	}
+	le32_store(table, le32_load(table) - TOY_BAR_SIZE);
+	worker_call(s.worker, power_on, &s);
+	assert_int_equal(open_fds(), n_fds);
+	assert_int_equal(add(&s, "c", 2), 0);
+	stop(&s);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_dma_through_a_bridge),
 		T(test_the_same_server),
+		T(test_what_cannot_change_is_not_asked_for),
+		T(test_what_is_done_while_away),
+		T(test_a_reset_while_away),
+		T(test_too_much_while_away),
 		T(test_a_new_server),
 		T(test_another_card),
 		T(test_a_card_that_is_not_there_any_more),
+		T(test_cards_that_cannot_be_had),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

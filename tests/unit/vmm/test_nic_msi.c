@@ -300,7 +300,7 @@ static void another_server_goes_on(void **state)
 	t.s.client = fresh;
 	assert_int_equal(vfu_client_write(fresh, VFIO_PCI_CONFIG_REGION_INDEX,
 					  PCI_COMMAND, &command, 2, false), 0);
-	assert_int_equal(nic_msi_restore(&t.msi, fresh, config), 0);
+	assert_int_equal(nic_msi_restore(&t.msi, fresh, config, false), 0);
 	signal_vector(1);
 	assert_true(comes(0x45));
 	signal_vector(2);
