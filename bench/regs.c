@@ -9,8 +9,8 @@
  *  -c  both on one processor
  *
  * By messages alone, with an interrupt's registers in shared memory, and with
- * the rings' tails there too.  Times are those of the client, in microseconds; switches are those
- * of both threads, for each interrupt.
+ * the rings' tails there too.  Times are those of the client, in microseconds;
+ * switches are those of both threads, for each interrupt.
  */
 #include <errno.h>
 #include <sched.h>
