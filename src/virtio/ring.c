@@ -14,6 +14,8 @@ bool vring_break(struct vring *ring, const char *why)
 	log_limited(LOG_WARN, "%s: the driver broke its ring: %s", ring->name,
 		    why);
 	ring->broken = why;
+	/* Nor does what has come before. */
+	ring->ahead->n = ring->ahead->first;
 	return false;
 }
 
