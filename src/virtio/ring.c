@@ -98,7 +98,8 @@ bool chain_table(struct vring *ring, struct vring_chain *chain,
 	*table = dma_window_at(ring->dma, &ring->window, desc->addr, desc->len,
 			       DMA_READ);
 	/* Unlike a buffer, a table has to lie in one range. */
-	chain->bad = !*table;
+	if (!*table)
+		chain_spoil(ring->ahead, chain);
 	return true;
 }
 

@@ -529,6 +529,52 @@ static void bad_tables(void **state)
 	expect_broken();
 }
 
+/* 2.7.5.3.2: descriptors of the ring, then one that refers to a table. */
+static void a_table_at_the_end_of_a_chain(void **state)
+{
+	uint8_t *table = guest_at(&guest, BUFS);
+	static const struct { uint64_t gpa; uint16_t flags; bool bad; } rows[] = {
+		{ BUFS, DRV_INDIRECT, false },
+		{ BUFS, DRV_INDIRECT | DRV_WRITE, false },
+		{ GUEST_BASE + GUEST_LEN, DRV_INDIRECT, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct vring_chain *chain;
+
+		start(INDIRECT);
+		driver_desc(&drv, table, BUFS + 4096, 7, DRV_NEXT, 2);
+		driver_desc(&drv, table + 32, BUFS + 8192, 9, DRV_WRITE, 0);
+		driver_desc(&drv, drv.desc + 16 * 5, rows[i].gpa, 48,
+			    rows[i].flags, 0);
+		offer_slot(DRV_NEXT, BUFS + 12288, 5, 5);
+		assert_int_equal(fetch(1), 1);
+		chain = vring_chain(&ring, 0);
+		assert_int_equal(chain->id, 0);
+		assert_int_equal(chain->bad, rows[i].bad);
+		assert_int_equal(chain->n_out, rows[i].bad ? 0 : 2);
+		assert_int_equal(chain->n_in, !rows[i].bad);
+		assert_int_equal(chain->out_len, rows[i].bad ? 0 : 12);
+		assert_int_equal(chain->in_len, rows[i].bad ? 0 : 9);
+	}
+	/* Nothing comes after it. */
+	start(INDIRECT);
+	driver_desc(&drv, drv.desc + 16, BUFS, 48, DRV_INDIRECT | DRV_NEXT, 0);
+	offer_slot(DRV_NEXT, BUFS + 12288, 5, 1);
+	expect_broken();
+	/* The ring's own table is another one, too, but no third. */
+	start(INDIRECT);
+	driver_desc(&drv, drv.desc + 16, drv.config.desc, 16 * SIZE,
+		    DRV_INDIRECT, 0);
+	offer_slot(DRV_NEXT, BUFS + 12288, 5, 1);
+	expect_broken();
+	/* To read, after one to write. */
+	start(INDIRECT);
+	driver_desc(&drv, drv.desc + 16, BUFS, 48, DRV_INDIRECT, 0);
+	offer_slot(DRV_NEXT | DRV_WRITE, BUFS + 12288, 5, 1);
+	expect_broken();
+}
+
 static void to_read_after_to_write(void **state)
 {
 	for (int packed = 0; packed < 2; packed++) {
@@ -850,6 +896,7 @@ int main(void)
 		T(lengths_that_overflow),
 		T(broken_rings),
 		T(bad_tables),
+		T(a_table_at_the_end_of_a_chain),
 		T(to_read_after_to_write),
 		T(only_to_read),
 		T(impossible_indexes),
