@@ -279,19 +279,25 @@ static bool poll_hot(struct worker *w)
 	return worked;
 }
 
-static bool dispatch_events(struct worker *w, int n)
+/* The @n events that have just been waited for; -1: that has failed.  Who is
+ * removed before they are dispatched gets none of them. */
+static void events_came(struct worker *w, int n)
+{
+	w->i_event = 0;
+	w->n_events = max_of(n, 0);
+}
+
+static bool dispatch_events(struct worker *w)
 {
 	bool worked = false;
 
-	w->n_events = n;
-	for (w->i_event = 0; w->i_event < w->n_events;) {
+	while (w->i_event < w->n_events) {
 		struct epoll_event *event = &w->events[w->i_event++];
 		struct watch *watch = event->data.ptr;
 
 		if (watch)
 			worked |= watch->ready(watch, event->events);
 	}
-	w->n_events = w->i_event = 0;
 	return worked;
 }
 
@@ -411,13 +417,11 @@ static void read_clock(struct worker *w)
 static bool look_around(struct worker *w)
 {
 	bool worked;
-	int n;
 
 	w->last_fds_ns = w->now_ns;
 	worked = run_timers(w);
-	n = epoll_wait(w->epfd, w->events, EVENTS_MAX, 0);
-	if (n > 0)
-		worked |= dispatch_events(w, n);
+	events_came(w, epoll_wait(w->epfd, w->events, EVENTS_MAX, 0));
+	worked |= dispatch_events(w);
 	worked |= run_calls(w);
 	return worked;
 }
@@ -486,6 +490,7 @@ static void sleep_until_event(struct worker *w)
 	counter_add(&w->stats.sleeps, 1);
 	n = epoll_pwait2(w->epfd, w->events, EVENTS_MAX, sleep_time(w, &ts),
 			 NULL);
+	events_came(w, n);
 	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 	read_clock(w);
 	/* First of all what has waited for us; caches are cold enough. */
@@ -497,8 +502,7 @@ static void sleep_until_event(struct worker *w)
 	w->last_fds_ns = w->now_ns;
 	w->busy = true;
 	run_timers(w);
-	if (n > 0)
-		dispatch_events(w, n);
+	dispatch_events(w);
 	run_calls(w);
 }
 

@@ -14,6 +14,8 @@ bool vring_break(struct vring *ring, const char *why)
 	log_limited(LOG_WARN, "%s: the driver broke its ring: %s", ring->name,
 		    why);
 	ring->broken = why;
+	/* Nor does what has come before. */
+	ring->ahead->n = ring->ahead->first;
 	return false;
 }
 
@@ -96,7 +98,8 @@ bool chain_table(struct vring *ring, struct vring_chain *chain,
 	*table = dma_window_at(ring->dma, &ring->window, desc->addr, desc->len,
 			       DMA_READ);
 	/* Unlike a buffer, a table has to lie in one range. */
-	chain->bad = !*table;
+	if (!*table)
+		chain_spoil(ring->ahead, chain);
 	return true;
 }
 

@@ -291,14 +291,15 @@ static void log_slots(struct vring *r, uint16_t from, unsigned int n)
 }
 
 /* All slots that have been gone past, though only the first of each chain has
- * been written. */
+ * been written.  A driver that makes them available again before it is told may
+ * have had more than once round used up: then there is no end to go by. */
 void packed_log_used(struct vring *r)
 {
 	uint16_t from = r->first.idx, to = r->used.idx;
 
 	if (!r->log.buffers)
 		return;
-	if (r->first.wrap == r->used.wrap) {
+	if (r->first.wrap == r->used.wrap && from <= to) {
 		log_slots(r, from, (unsigned int)(to - from));
 	} else {
 		log_slots(r, from, (unsigned int)(r->size - from));

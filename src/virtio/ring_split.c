@@ -78,15 +78,33 @@ static struct desc read_desc(const uint8_t *table, unsigned int i)
 	};
 }
 
-/* Follow a chain from @desc through a table of @n descriptors. */
-static bool walk(struct vring *r, struct vring_chain *chain,
-		 const uint8_t *table, unsigned int n, struct desc desc)
+/* Any chain: descriptors of the ring's own table, the last of which may refer to
+ * another one, where it goes on (2.7.5.3.2). */
+static bool fetch_any(struct vring *r, uint16_t head)
 {
-	for (unsigned int left = n;; left--) {
+	struct vring_chain *chain = chain_begin(r->ahead);
+	struct desc desc = read_desc(r->desc, head);
+	uint8_t *table = r->desc;
+	bool in_another = false;
+	unsigned int n = r->size, left = n;
+
+	chain->id = head;
+	chain->n_slots = 1;
+	for (;; left--) {
 		if (!left)
 			return vring_break(r, "a chain longer than its table");
-		if (desc.flags & DESC_INDIRECT)
-			return vring_break(r, "an indirect table in a chain");
+		if (desc.flags & DESC_INDIRECT) {
+			if (in_another || desc.flags & DESC_NEXT)
+				return vring_break(r, "an indirect table in a chain");
+			if (!chain_table(r, chain, &desc, &table, &n))
+				return false;
+			if (!table)
+				return true;
+			in_another = true;
+			left = n + 1;
+			desc = read_desc(table, 0);
+			continue;
+		}
 		if (!chain_add(r, chain, &desc))
 			return false;
 		if (!(desc.flags & DESC_NEXT))
@@ -95,28 +113,6 @@ static bool walk(struct vring *r, struct vring_chain *chain,
 			return vring_break(r, "a descriptor beyond the table");
 		desc = read_desc(table, desc.next);
 	}
-}
-
-/* Any chain. */
-static bool fetch_any(struct vring *r, uint16_t head)
-{
-	struct vring_chain *chain = chain_begin(r->ahead);
-	struct desc desc = read_desc(r->desc, head);
-	uint8_t *table = r->desc;
-	unsigned int n = r->size;
-
-	chain->id = head;
-	chain->n_slots = 1;
-	if (desc.flags & DESC_INDIRECT) {
-		if (desc.flags & DESC_NEXT)
-			return vring_break(r, "an indirect table in a chain");
-		if (!chain_table(r, chain, &desc, &table, &n))
-			return false;
-		if (!table)
-			return true;
-		desc = read_desc(table, 0);
-	}
-	return walk(r, chain, table, n, desc);
 }
 
 /* As many chains of one buffer each as begin with the next @n @heads. */

@@ -141,6 +141,62 @@ static void test_watch_removed_when_ready(void **state)
 	worker_destroy(w);
 }
 
+/* A poller that takes a watch off the worker when it is told to. */
+struct remover {
+	struct poller poller;
+	struct removing_watch *victim;
+	bool now;		/* atomic; by the other thread */
+};
+
+static bool remove_victim(struct poller *poller)
+{
+	struct remover *r = container_of(poller, struct remover, poller);
+
+	if (__atomic_exchange_n(&r->now, false, __ATOMIC_SEQ_CST))
+		worker_remove_watch(r->victim->worker, &r->victim->watch);
+	return false;
+}
+
+static void nothing(void *arg)
+{
+}
+
+/* What has woken the worker belongs to one who goes before it is looked at. */
+static void test_watch_removed_while_its_event_waits(void **state)
+{
+	for (int turn = 0; turn < 50; turn++) {
+		struct worker *w = worker_create("test", 0);
+		uint64_t sleeps;
+		struct removing_watch victim = {
+			.watch = { .ready = remove_self, .fd = eventfd(0, 0) },
+			.worker = w,
+		};
+		struct remover r = {
+			.poller.poll = remove_victim, .victim = &victim,
+		};
+
+		assert_int_equal(worker_add_watch(w, &victim.watch), 0);
+		worker_add_poller(w, &r.poller);
+		assert_int_equal(worker_start(w), 0);
+		do {
+			usleep(100);
+			sleeps = counter_read(&worker_stats(w)->sleeps);
+		} while (!sleeps);
+		/* Nobody polls while it sleeps. */
+		usleep(1000);
+		__atomic_store_n(&r.now, true, __ATOMIC_SEQ_CST);
+		assert_int_equal(eventfd_write(victim.watch.fd, 1), 0);
+		while (__atomic_load_n(&r.now, __ATOMIC_SEQ_CST))
+			usleep(100);
+		worker_call(w, nothing, NULL);
+		assert_int_equal(victim.n_ready, 0);
+		worker_stop(w);
+		worker_remove_poller(w, &r.poller);
+		close(victim.watch.fd);
+		worker_destroy(w);
+	}
+}
+
 /* A mailbox that is polled, and rings a bell only while it is armed. */
 struct mailbox {
 	struct poller poller;
@@ -238,6 +294,7 @@ int main(void)
 		cmocka_unit_test(test_poller_removed_in_a_turn),
 		cmocka_unit_test(test_timers_in_order),
 		cmocka_unit_test(test_watch_removed_when_ready),
+		cmocka_unit_test(test_watch_removed_while_its_event_waits),
 		cmocka_unit_test(test_no_wakeup_is_lost),
 		cmocka_unit_test(test_calls_run_on_the_worker),
 	};

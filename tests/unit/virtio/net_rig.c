@@ -49,12 +49,12 @@ static unsigned int input(struct port_queue *queue, struct frame_batch *batch)
 	return n;
 }
 
-int rig_setup(void **state)
+int rig_setup_pairs(unsigned int n_pairs)
 {
 	static bool once;
 	struct virtio_net_params params = {
 		.name = "vnet", .mac = { 0x52, 0x54, 0, 1, 2, 3 },
-		.mtu = 9000, .n_pairs = RIG_PAIRS, .features = UINT64_MAX,
+		.mtu = 9000, .n_pairs = n_pairs, .features = UINT64_MAX,
 	};
 
 	if (!once && dma_init())
@@ -75,6 +75,11 @@ int rig_setup(void **state)
 	return 0;
 }
 
+int rig_setup(void **state)
+{
+	return rig_setup_pairs(RIG_PAIRS);
+}
+
 int rig_teardown(void **state)
 {
 	rig.net.port.ops->destroy(&rig.net.port);
@@ -89,7 +94,7 @@ static void need(bool ok)
 		abort();
 }
 
-static void start(unsigned int vq)
+void rig_queue_start(unsigned int vq)
 {
 	driver_init(&rig.drv[vq], &rig.guest, vq, RIG_QUEUE,
 		    rig.net.features);
@@ -103,9 +108,9 @@ void rig_start(uint64_t features)
 	need(!virtio_net_set_features(&rig.net, features));
 	for (unsigned int vq = 0; vq < 4; vq++)
 		if (vq < 2 || features & (F(MQ) | F(RSS)))
-			start(vq);
+			rig_queue_start(vq);
 	if (features & F(CTRL_VQ))
-		start(virtio_net_ctrl_idx(&rig.net));
+		rig_queue_start(virtio_net_ctrl_idx(&rig.net));
 }
 
 void rig_round(uint64_t ns)

@@ -34,8 +34,8 @@ struct rig {
 	uint64_t now;
 	struct guest guest;
 	struct virtio_net net;
-	struct driver drv[CTRL + 1];
-	unsigned int n_calls[CTRL + 1];
+	struct driver drv[VIRTIO_NET_VQS_MAX];
+	unsigned int n_calls[VIRTIO_NET_VQS_MAX];
 	unsigned int n_config_changed;
 	unsigned int n_broken;
 	unsigned int accept;	/* frames the switch takes of each batch */
@@ -48,9 +48,18 @@ extern struct rig rig;
 int rig_setup(void **state);
 int rig_teardown(void **state);
 
+/** rig_setup_pairs() - a device of so many pairs; rig_setup(): RIG_PAIRS.  The
+ * areas of queues from 16 on take the place of buffers: RIG_BUFS_MANY is behind
+ * all of them */
+int rig_setup_pairs(unsigned int n_pairs);
+#define RIG_BUFS_MANY (GUEST_BASE + 3 * (GUEST_LEN / 4))
+
 /** rig_start() - negotiate, and start rx and tx of pairs 0 and 1 and, if there
  * is one, the control queue; by number as negotiated */
 void rig_start(uint64_t features);
+
+/** rig_queue_start() - one more queue */
+void rig_queue_start(unsigned int vq);
 
 /** rig_round() - the worker goes round once, @ns later */
 void rig_round(uint64_t ns);
