@@ -78,8 +78,8 @@ static struct desc read_desc(const uint8_t *table, unsigned int i)
 	};
 }
 
-/* Any chain: descriptors of the ring's own table, the last of which may refer to
- * another one, where it goes on (2.7.5.3.2). */
+/* Any chain: descriptors of the ring's own table, the last of which may refer
+ * to another one, where it goes on (2.7.5.3.2). */
 static bool fetch_any(struct vring *r, uint16_t head)
 {
 	struct vring_chain *chain = chain_begin(r->ahead);
