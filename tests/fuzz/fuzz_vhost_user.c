@@ -117,7 +117,7 @@ static void send_piece(int fd, const struct piece *piece)
 
 		msg.msg_control = control.buf;
 		msg.msg_controllen = CMSG_SPACE(len);
-		c = CMSG_FIRSTHDR(&msg);
+		c = &control.align;
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(len);
