@@ -113,18 +113,19 @@ static void send_piece(int fd, const struct piece *piece)
 	if (piece->flags & PIECE_FORMED)
 		form(bytes, piece->len);
 	if (len) {
+		int fds[PIECES_FDS];
 		struct cmsghdr *c;
 
 		msg.msg_control = control.buf;
 		msg.msg_controllen = CMSG_SPACE(len);
-		c = &control.align;
+		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(len);
-		for (size_t at = 0; at < len; at += sizeof(int))
-			memcpy(CMSG_DATA(c) + at,
-			       piece->flags & PIECE_EVENTFD ? &f.eventfd :
-			       &f.memfd, sizeof(int));
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+			fds[i] = piece->flags & PIECE_EVENTFD ? f.eventfd :
+				f.memfd;
+		memcpy(CMSG_DATA(c), fds, len);
 	}
 	/* If the server is gone or its socket full, that is that. */
 	if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
