@@ -78,8 +78,8 @@ static struct desc read_desc(const uint8_t *table, unsigned int i)
 	};
 }
 
-/* Any chain: descriptors of the ring's own table, the last of which may refer to
- * another one, where it goes on (2.7.5.3.2). */
+/* Any chain: descriptors of the ring's own table, the last of which may refer
+ * to another one, where it goes on (2.7.5.3.2). */
 static bool fetch_any(struct vring *r, uint16_t head)
 {
 	struct vring_chain *chain = chain_begin(r->ahead);
@@ -95,7 +95,7 @@ static bool fetch_any(struct vring *r, uint16_t head)
 			return vring_break(r, "a chain longer than its table");
 		if (desc.flags & DESC_INDIRECT) {
 			if (in_another || desc.flags & DESC_NEXT)
-				return vring_break(r, "an indirect table in a chain");
+				return vring_break(r, "a table that is not the end of a chain");
 			if (!chain_table(r, chain, &desc, &table, &n))
 				return false;
 			if (!table)
