@@ -95,7 +95,7 @@ static bool fetch_any(struct vring *r, uint16_t head)
 			return vring_break(r, "a chain longer than its table");
 		if (desc.flags & DESC_INDIRECT) {
 			if (in_another || desc.flags & DESC_NEXT)
-				return vring_break(r, "an indirect table in a chain");
+				return vring_break(r, "a table that is not the end of a chain");
 			if (!chain_table(r, chain, &desc, &table, &n))
 				return false;
 			if (!table)

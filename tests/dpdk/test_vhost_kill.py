@@ -3,6 +3,10 @@
 in mid-traffic.  Of two workers, each serves one of the NICs.
 
     testpmd (flowgen) -- vhost-user -- server -- vhost-user -- testpmd
+
+KILLS in the environment is how often, in each test (5).  At the end each says
+how often it was, and what the server held of descriptors and of mappings of
+clients' memory; pytest -s shows it.
 """
 import json
 import os
@@ -17,9 +21,10 @@ import pytest
 TREE = pathlib.Path(__file__).resolve().parents[2]
 BACKPLANE = os.environ.get('BACKPLANE', str(TREE / 'build' / 'backplane'))
 DRIVER = '/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_virtio.so'
-N_KILLS = 5
+N_KILLS = int(os.environ.get('KILLS', 5))
 N_FRAMES = 5000         # received by each NIC, between two kills
 SECONDS = 120
+FATES = 'rx_frames', 'rx_full', 'rx_link_down', 'rx_no_fit', 'rx_too_long'
 MACS = '02:00:00:00:00:0a', '02:00:00:00:00:0b'
 
 pytestmark = pytest.mark.skipif(
@@ -59,14 +64,19 @@ class Server(Process):
             '--port', f'vhost-user:{directory}/b{option}')
         self.wait_for(lambda: 'serving' in self.log())
 
-    def received(self):
-        """Frames that each port has given to its NIC"""
+    def counters(self):
+        """Of each port"""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.connect(self.api)
             sock.sendall(b'GET /v1/ports HTTP/1.0\r\nHost: x\r\n\r\n')
             body = sock.makefile('rb').read().split(b'\r\n\r\n', 1)[1]
-        return [port['counters']['rx_frames']
+        return [port['counters'] | {c['counter']: c['value']
+                                    for c in port['device']}
                 for port in json.loads(body)['ports']]
+
+    def received(self):
+        """Frames that each port has given to its NIC"""
+        return [port['rx_frames'] for port in self.counters()]
 
     def wait_for_traffic(self, other):
         """Both ways; `other` has to live meanwhile"""
@@ -105,6 +115,23 @@ class Pmd(Process):
             f'--eth-peer=0,{MACS[0]}', f'--eth-peer=1,{MACS[1]}')
 
 
+def books(server):
+    """What has become of the frames that each NIC has sent: how many, and those
+    that the other has received, or that were dropped and counted there"""
+    ports = server.counters()
+    for port in ports:
+        assert not any(v for k, v in port.items()
+                       if 'bad' in k or 'broken' in k), port
+    return [(sender['tx_frames'], {k: receiver[k] for k in FATES})
+            for sender, receiver in (ports, ports[::-1])]
+
+
+def balanced(server):
+    """Is each frame in the books once?  Of a server that nobody is connected
+    to"""
+    return all(sent == sum(fates.values()) for sent, fates in books(server))
+
+
 by_workers = pytest.mark.parametrize('workers', [1, 2],
                                      ids=['one-worker', 'two-workers'])
 
@@ -119,9 +146,14 @@ def test_front_end_killed(tmp_path, packed, workers):
             pmd = Pmd(tmp_path, f'packed_vq={packed}')
             try:
                 server.wait_for_traffic(pmd)
+                busy = server.holds()
+                assert all(n > then for n, then in zip(busy, idle)), busy
             finally:
                 pmd.kill()
             server.wait_for(lambda: server.holds() == idle)
+            server.wait_for(lambda: balanced(server))
+        print(f'{N_KILLS} kills: idle {idle}, busy {busy},',
+              f'at the end {server.holds()};', books(server))
     finally:
         server.kill()
 
@@ -142,7 +174,9 @@ def test_server_killed(tmp_path, packed, workers):
             holds = server.holds_when_quiet()
             busy = busy or holds
             assert holds == busy
+            seen = books(server)
             server.kill()
+        print(f'{N_KILLS} kills: busy {busy}, the last server {holds};', seen)
     finally:
         pmd.kill()
         if server:

@@ -534,6 +534,47 @@ def test_many_queues(server):
             assert b.frame(pair=pair % 2) == data
 
 
+@pytest.mark.parametrize('features', [0, vhu.F_EVENT_IDX],
+                         ids=['flags', 'events'])
+def test_all_queues(server, features):
+    """All 32 rings of two front-ends: frames both ways through each pair, asleep
+    and one after the other, and then all at once"""
+    pairs = range(16)
+    path = str(server.dir / 'c')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(vhu.DEADLINE)
+        sock, _ = listener.accept()
+    os.unlink(path)
+    with Frontend(server.dir / 'b', n_rings=32) as b, \
+            Frontend(sock=sock, n_rings=32) as c:
+        for front in b, c:
+            front.start(vhu.F_VERSION_1 | features)
+        # Both are known from now on.
+        b.send_frame(frame(MAC_A, MAC_B))
+        for i in pairs:
+            for sender, receiver, dst, src in ((c, b, MAC_B, MAC_A),
+                                               (b, c, MAC_A, MAC_B)):
+                data = frame(dst, src, 100, bytes([i]))
+                receiver.offer(10, i)
+                sender.send_frame(data, pair=i)
+                assert receiver.frame(pair=i) == data
+        for n in range(9):
+            for i in pairs:
+                b.send_frame(frame(MAC_A, MAC_B, 100, bytes([16 * n + i])),
+                             pair=i)
+                c.send_frame(frame(MAC_B, MAC_A, 100, bytes([16 * n + i])),
+                             pair=i)
+        for n in range(9):
+            for i in pairs:
+                for receiver, dst, src in (b, MAC_B, MAC_A), (c, MAC_A, MAC_B):
+                    assert receiver.frame(pair=i) == frame(
+                        dst, src, 100, bytes([16 * n + i]))
+        for ring in b.rings + c.rings:
+            assert ring.take() is None or ring.idx % 2
+
+
 def test_rarp_from_the_front_end(pair):
     a, b = pair
     assert a.ack(vhu.SEND_RARP, MAC_A + b'\0\0')

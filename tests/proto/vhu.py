@@ -39,8 +39,9 @@ GPA = 0x40000000
 UVA = 0x7f1234000000
 SIZE = 64               # of rings
 HDR_LEN = 12
-QUEUE_LEN = 0x10000     # of each ring's areas
-BUF_LEN = 4096
+RINGS_LEN = 1 << 20     # for all of their areas
+QUEUE_LEN = 0x10000     # of each one's at most
+BUF_LEN = 4096          # likewise
 DEADLINE = 60           # for what has to come: busy hosts take their time
 
 
@@ -68,12 +69,14 @@ def connect(path):
 class Ring:
     """The driver's side of one ring of a front-end."""
 
-    def __init__(self, front, idx):
+    def __init__(self, front, idx, n_rings):
         self.front, self.idx = front, idx
-        self.desc = idx * QUEUE_LEN
-        self.avail = self.desc + 0x4000
-        self.used = self.desc + 0x8000
-        self.bufs = (1 << 20) + idx * SIZE * BUF_LEN
+        self.queue_len = min(QUEUE_LEN, RINGS_LEN // n_rings)
+        self.desc = idx * self.queue_len
+        self.avail = self.desc + self.queue_len // 4
+        self.used = self.desc + self.queue_len // 2
+        self.buf_len = min(BUF_LEN, (MEM_LEN - RINGS_LEN) // n_rings // SIZE)
+        self.bufs = RINGS_LEN + idx * SIZE * self.buf_len
         self.avail_idx = self.used_idx = 0
         self.given = set()      # buffers that the device has
         self.kick = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -84,7 +87,8 @@ class Ring:
         """A fresh ring, as after a reset."""
         self.avail_idx = self.used_idx = 0
         self.given = set()
-        self.front.mem[self.desc:self.desc + QUEUE_LEN] = bytes(QUEUE_LEN)
+        self.front.mem[self.desc:self.desc + self.queue_len] = \
+            bytes(self.queue_len)
 
     def put(self, fmt, off, *values):
         struct.pack_into('<' + fmt, self.front.mem, off, *values)
@@ -95,11 +99,11 @@ class Ring:
     def add(self, data=None, gpa=None, length=None):
         """Make one buffer available: to be read (data) or to be written"""
         slot = self.avail_idx % SIZE
-        at = self.bufs + slot * BUF_LEN
+        at = self.bufs + slot * self.buf_len
         if data is not None:
             self.front.mem[at:at + len(data)] = data
         if length is None:
-            length = BUF_LEN if data is None else len(data)
+            length = self.buf_len if data is None else len(data)
         self.put('QIHH', self.desc + 16 * slot, gpa or GPA + at, length,
                  2 if data is None else 0, 0)
         self.put('H', self.avail + 4 + 2 * slot, slot)
@@ -123,7 +127,7 @@ class Ring:
         slot, length = self.get('I', at), self.get('I', at + 4)
         self.used_idx = (self.used_idx + 1) & 0xffff
         self.given.remove(slot)
-        at = self.bufs + slot * BUF_LEN
+        at = self.bufs + slot * self.buf_len
         return bytes(self.front.mem[at:at + length])
 
     def wait(self, timeout=DEADLINE):
@@ -151,7 +155,7 @@ class Frontend:
         self.mem = mmap.mmap(self.fd, MEM_LEN)
         # For what the device reads meanwhile: a word is written at once.
         self.words = memoryview(self.mem).cast('H')
-        self.rings = [Ring(self, i) for i in range(n_rings)]
+        self.rings = [Ring(self, i, n_rings) for i in range(n_rings)]
         self.features = 0
         self.log_used = False   # writes to used rings are to be logged
 

@@ -610,6 +610,51 @@ static void stopped_queues_touch_nothing(void **state)
 	expect_received(RX0, 100, 200, 200);
 }
 
+/* Buffers that were taken before they were needed are forgotten when their
+ * memory goes, or the queue stops: nothing is written there, and the driver
+ * still has them back once. */
+static void buffers_at_hand(void **state)
+{
+	static const uint64_t kinds[] = { V1, V1 | PACKED };
+
+	rig_fill(frame_bytes, 100, 5);
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		uint64_t gone = GUEST_BASE + GUEST_SPLIT + 4096;
+		struct driver *drv = &rig.drv[RX0];
+		struct vring_state at;
+		uint32_t len;
+		uint16_t id;
+
+		rig_start(kinds[k]);
+		paint();
+		driver_add(drv, &(struct buf){ gone, 200 }, 0, 1, false);
+		driver_add(drv, &(struct buf){ BUFS, 200 }, 0, 1, false);
+		rig_round(1000);
+		assert_int_equal(vring_n_ahead(&rig.net.vq[RX0].ring), 2);
+		assert_true(virtio_net_queue_stop(&rig.net, RX0, &at));
+		assert_int_equal(virtio_net_queue_start(&rig.net, RX0,
+							&drv->config, &at), 0);
+		rig_round(1000);
+		assert_int_equal(vring_n_ahead(&rig.net.vq[RX0].ring), 2);
+		virtio_net_pause(&rig.net);
+		assert_int_equal(dma_space_unmap(rig.guest.dma, GUEST_BASE +
+						 GUEST_SPLIT,
+						 GUEST_LEN - GUEST_SPLIT),
+				 GUEST_LEN - GUEST_SPLIT);
+		virtio_net_resume(&rig.net);
+		assert_true(rig_deliver(rig_frame(frame_bytes, 100), 0));
+		assert_true(driver_used(drv, &id, &len));
+		assert_int_equal(len, 0);
+		expect_received(RX0, 100, 200, 200);
+		expect_untouched(gone, 200);
+		assert_int_equal(dma_space_map(rig.guest.dma, GUEST_BASE +
+					       GUEST_SPLIT,
+					       GUEST_LEN - GUEST_SPLIT,
+					       DMA_READ | DMA_WRITE,
+					       rig.guest.fd, 0), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -633,6 +678,7 @@ int main(void)
 		T(a_broken_ring_is_reported_once),
 		T(memory_that_goes_away),
 		T(stopped_queues_touch_nothing),
+		T(buffers_at_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,6 +359,183 @@ static void t23_large_udp(void **state)
 	}
 }
 
+/* A large UDP packet, of IPv4 or IPv6, as a sender's driver leaves it: partial
+ * checksum over the whole; where the payload begins. */
+static uint32_t make_large_udp(bool ip6, uint32_t payload)
+{
+	uint32_t l4 = ip6 ? 54 : 34, l4_len = 8 + payload;
+	struct csum csum = CSUM_INIT;
+	be16 sum;
+
+	memset(bytes + 12, 0, l4 + 8 - 12);
+	rig_fill(bytes + l4 + 8, payload, 7);
+	bytes[12] = ip6 ? 0x86 : 8;
+	bytes[13] = ip6 ? 0xdd : 0;
+	bytes[14] = ip6 ? 0x60 : 0x45;
+	be16_store(bytes + (ip6 ? 18 : 16),
+		   (uint16_t)(l4_len + (ip6 ? 0 : 20)));
+	bytes[ip6 ? 20 : 23] = 17;
+	bytes[ip6 ? 21 : 22] = 64;
+	rig_fill(bytes + (ip6 ? 22 : 26), ip6 ? 32 : 8, 9);
+	be16_store(bytes + l4 + 2, 4000);
+	be16_store(bytes + l4 + 4, (uint16_t)l4_len);
+	if (ip6)
+		csum_add_pseudo6(&csum, bytes + 22, 17, (uint16_t)l4_len);
+	else
+		csum_add_pseudo4(&csum, bytes + 26, 17, (uint16_t)l4_len);
+	sum = csum_sum(&csum);
+	memcpy(bytes + l4 + 6, &sum, sizeof(sum));
+	return l4 + 8;
+}
+
+/* Give it to pair 0 as the switch does, through the egress engine. */
+static void deliver_large_udp(uint32_t hdr_len, uint32_t payload,
+			      uint16_t gso_size)
+{
+	struct port_queue *queue = &rig.net.port.queues[0];
+	struct frame *frame = rig_frame(bytes, hdr_len + payload);
+	uint32_t resume_seg = 0;
+
+	frame->flags = FRAME_CSUM_PARTIAL;
+	frame->csum_start = (uint16_t)(hdr_len - 8);
+	frame->csum_offset = 6;
+	frame->gso = FRAME_GSO_UDP;
+	frame->gso_size = gso_size;
+	frame->gso_hdr_len = (uint16_t)hdr_len;
+	assert_int_equal(port_deliver(queue, &frame, 1, &resume_seg), 1);
+	queue->port->ops->rx_flush(queue);
+}
+
+/* The next buffer's bytes, in order; 0: there is none. */
+static uint32_t take(unsigned int i, uint8_t *to)
+{
+	uint32_t len = 0;
+	uint16_t id;
+
+	if (driver_used(&rig.drv[RX0], &id, &len))
+		memcpy(to, at(RX_AT + i * 2048), len);
+	return len;
+}
+
+enum { USO_LEN = 9000, USO_SIZE = 1400 };
+
+/* A receiver that takes such packets has them whole, in one buffer or spread
+ * over many, to be cut up by whoever it gives them to. */
+static void large_udp_whole(void **state)
+{
+	static const uint64_t kinds[] = {
+		V1, V1 | PACKED, V1 | F(MRG_RXBUF), V1 | PACKED | F(MRG_RXBUF),
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+	for (int ip6 = 0; ip6 < 2; ip6++) {
+		static uint8_t got[HDR + USO_LEN + 2048];
+		bool mergeable = kinds[k] & F(MRG_RXBUF);
+		uint32_t hdr_len, len = 0, n = 0, piece;
+		struct virtio_net_hdr hdr;
+
+		rig_start(kinds[k] | F(GUEST_CSUM) | F(GUEST_USO4) |
+			  F(GUEST_USO6));
+		for (unsigned int i = 0; i < (mergeable ? 20 : 1); i++)
+			driver_add(&rig.drv[RX0], &(struct buf){
+				BUFS + RX_AT + i * 2048,
+				mergeable ? 2048 : 16384 }, 0, 1, false);
+		hdr_len = make_large_udp(ip6, USO_LEN - 100);
+		deliver_large_udp(hdr_len, USO_LEN - 100, USO_SIZE);
+		while ((piece = take(n, got + len)) > 0) {
+			len += piece;
+			n++;
+		}
+		assert_int_equal(len, HDR + hdr_len + USO_LEN - 100);
+		assert_int_equal(n, mergeable ? 5 : 1);
+		memcpy(&hdr, got, sizeof(hdr.vnet) + 2);
+		assert_int_equal(hdr.vnet.flags, VNET_HDR_NEEDS_CSUM);
+		assert_int_equal(hdr.vnet.gso_type, 5);	/* UDP_L4 */
+		assert_int_equal(le16_get(hdr.vnet.gso_size), USO_SIZE);
+		assert_int_equal(le16_get(hdr.vnet.hdr_len), hdr_len);
+		assert_int_equal(le16_get(hdr.vnet.csum_start), hdr_len - 8);
+		assert_int_equal(le16_get(hdr.vnet.csum_offset), 6);
+		assert_int_equal(le16_get(hdr.n_buffers), n);
+		assert_memory_equal(got + HDR, bytes, len - HDR);
+		assert_int_equal(rig.net.port.queues[0].stats.gso_cut.v, 0);
+	}
+}
+
+/* Is this segment @k: lengths, checksums, its part of the payload? */
+static void expect_segment(const uint8_t *got, uint32_t len, bool ip6,
+			   uint32_t k, uint32_t payload, bool partial)
+{
+	uint32_t l4 = ip6 ? 54 : 34, l4_len = 8 + payload;
+	struct csum csum = CSUM_INIT;
+	be16 sum;
+
+	assert_int_equal(len, l4 + l4_len);
+	assert_memory_equal(got + l4 + 8, bytes + l4 + 8 + k * USO_SIZE,
+			    payload);
+	assert_memory_equal(got + l4, bytes + l4, 4);
+	assert_int_equal(be16_load(got + l4 + 4), l4_len);
+	assert_int_equal(be16_load(got + (ip6 ? 18 : 16)),
+			 l4_len + (ip6 ? 0 : 20));
+	if (!ip6) {
+		assert_int_equal(be16_load(got + 18), k);
+		sum = csum_of(got + 14, 20);
+		assert_int_equal(sum.b[0] | sum.b[1], 0);
+	}
+	if (ip6)
+		csum_add_pseudo6(&csum, got + 22, 17, (uint16_t)l4_len);
+	else
+		csum_add_pseudo4(&csum, got + 26, 17, (uint16_t)l4_len);
+	if (partial) {
+		sum = csum_sum(&csum);
+		assert_memory_equal(got + l4 + 6, &sum, sizeof(sum));
+		return;
+	}
+	csum_add(&csum, got + l4, l4_len);
+	sum = csum_finish(&csum);
+	assert_int_equal(sum.b[0] | sum.b[1], 0);
+}
+
+/* One that takes none, or those of one IP version alone, has it cut: checksums
+ * completed, or partial ones where it can. */
+static void large_udp_cut(void **state)
+{
+	static const uint64_t kinds[] = {
+		V1, V1 | PACKED, V1 | F(GUEST_CSUM),
+		V1 | F(GUEST_CSUM) | F(GUEST_USO4),
+		V1 | PACKED | F(GUEST_CSUM) | F(GUEST_USO6) | F(GUEST_TSO4),
+	};
+
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+	for (int ip6 = 0; ip6 < 2; ip6++) {
+		bool partial = kinds[k] & F(GUEST_CSUM);
+		uint32_t left = USO_LEN - 100, n = 0, piece;
+		uint64_t cut = rig.net.port.queues[0].stats.gso_cut.v;
+		uint32_t hdr_len = make_large_udp(ip6, left);
+		uint8_t got[2048];
+
+		rig_start(kinds[k]);
+		for (unsigned int i = 0; i < 20; i++)
+			driver_add(&rig.drv[RX0], &(struct buf){
+				BUFS + RX_AT + i * 2048, 2048 }, 0, 1, false);
+		deliver_large_udp(hdr_len, left, USO_SIZE);
+		while ((piece = take(n, got)) > 0) {
+			uint32_t payload = min_of(left, (uint32_t)USO_SIZE);
+			struct vnet_hdr hdr;
+
+			memcpy(&hdr, got, sizeof(hdr));
+			assert_int_equal(hdr.gso_type, VNET_HDR_GSO_NONE);
+			assert_int_equal(hdr.flags, partial ?
+					 VNET_HDR_NEEDS_CSUM : 0);
+			expect_segment(got + HDR, piece - HDR, ip6, n++,
+				       payload, partial);
+			left -= payload;
+		}
+		assert_int_equal(left, 0);
+		assert_int_equal(rig.net.port.queues[0].stats.gso_cut.v,
+				 cut + 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +548,8 @@ int main(void)
 		T(t10_queues_that_there_are_not),
 		T(t23_tunnels),
 		T(t23_large_udp),
+		T(large_udp_whole),
+		T(large_udp_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
