@@ -239,6 +239,8 @@ static void become(char **argv, const int fds[3])
 		if (dup2(fds[i], i) < 0)
 			return;
 	signal(SIGPIPE, SIG_DFL);
+	/* A command is hung up on by it, whatever the agent was started by. */
+	signal(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execvp(argv[0], argv);
