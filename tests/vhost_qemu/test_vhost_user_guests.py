@@ -97,6 +97,22 @@ def test_queues(lab, workers):
     assert 'refused' not in server.text()
 
 
+def test_sixteen_pairs(lab):
+    """As many pairs as there may be, and flows on more than one of them"""
+    server, guests = lab({'queues': 16, 'mq': True},
+                         {'queues': 16, 'mq': True})
+    for guest in guests:
+        guest.check('ethtool -L eth0 combined 16')
+        guest.check('iperf3 -s -D')
+    for guest, other in zip(guests, (ADDRESS, '10.0.0.1')):
+        guest.check(f'iperf3 -P 8 -n 512K -c {other}')
+        rings = guest.check('ethtool -S eth0 | grep -E "rx_queue_[0-9]+_packets"')
+        used = [int(n) > 0 for n in rings.split()[1::2]]
+        assert len(used) == 16 and sum(used) > 1, rings
+        assert not guest.stack_errors()
+    assert 'refused' not in server.text()
+
+
 def test_packed_rings(lab):
     _, guests = lab({'packed': True}, {'packed': True, 'mrg_rxbuf': False})
     print(exchange(guests, 2))
