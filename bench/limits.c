@@ -28,7 +28,7 @@ enum {
 	LINE = 64,
 	HOPS = 1000,			/* of one sample */
 	HOP_SAMPLES = 200,
-	WAKE_SAMPLES = 300,
+	WAKE_SAMPLES = 100,
 	RING = 256,
 	BURST = 32,
 	BUFFER_LEN = 2048,

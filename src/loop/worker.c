@@ -494,8 +494,13 @@ static void sleep_until_event(struct worker *w)
 	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 	read_clock(w);
 	/* First of all what has waited for us; caches are cold enough. */
-	if (poll_all(w))
+	if (poll_all(w)) {
 		w->last_polled_ns = w->now_ns;
+		/* An answer may come sooner than the kicks that have woken us
+		 * are read; epoll tells of them again when they are due. */
+		if (w->poll_ns)
+			events_came(w, 0);
+	}
 	disarm_all(w);
 	counter_add(n > 0 ? &w->stats.wakeups : &w->stats.timer_wakeups, 1);
 	w->last_work_ns = w->now_ns;

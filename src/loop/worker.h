@@ -17,7 +17,9 @@
  * a timer, a call or a nudge wakes it.  Asking first and looking again second
  * is what makes a lost wake-up impossible, provided that the other side does
  * the same the other way round: it publishes first and looks whether it was
- * asked second, with a full barrier in between on both sides.
+ * asked second, with a full barrier in between on both sides.  Woken up, it
+ * looks at the pollers first; if they have work, descriptors have their time as
+ * above.
  *
  *   worker                          other thread, driver
  *     ask (arm, asleep = true)        publish (ring index, inbox)

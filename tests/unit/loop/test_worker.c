@@ -204,6 +204,7 @@ struct mailbox {
 	uint64_t posted;	/* atomic; by the other thread */
 	uint64_t seen;		/* atomic; by the worker */
 	bool armed;		/* atomic */
+	counter n_bells;	/* heard by the worker */
 };
 
 static bool mailbox_poll(struct poller *poller)
@@ -232,14 +233,20 @@ static void mailbox_disarm(struct poller *poller)
 
 static bool bell_ready(struct watch *watch, uint32_t events)
 {
+	struct mailbox *m = container_of(watch, struct mailbox, bell);
 	uint64_t n;
 
-	return read(watch->fd, &n, sizeof(n)) == sizeof(n);
+	if (read(watch->fd, &n, sizeof(n)) != sizeof(n))
+		return false;
+	counter_add(&m->n_bells, 1);
+	return true;
 }
 
-static void test_no_wakeup_is_lost(void **state)
+/* @n letters, and a call now and then, to a worker that sleeps after @poll_ns
+ * without any. */
+static void post_letters(uint64_t poll_ns, uint64_t n)
 {
-	struct worker *w = worker_create("test", 0);
+	struct worker *w = worker_create("test", poll_ns);
 	struct mailbox m = {
 		.poller = { mailbox_poll, mailbox_arm, mailbox_disarm,
 			    { NULL, NULL }, false },
@@ -251,7 +258,10 @@ static void test_no_wakeup_is_lost(void **state)
 	worker_add_poller(w, &m.poller);
 	assert_int_equal(worker_add_watch(w, &m.bell), 0);
 	assert_int_equal(worker_start(w), 0);
-	for (uint64_t i = 1; i <= 20000; i++) {
+	for (uint64_t i = 1; i <= n; i++) {
+		/* To find it asleep. */
+		if (poll_ns)
+			usleep(20);
 		__atomic_store_n(&m.posted, i, __ATOMIC_SEQ_CST);
 		if (__atomic_load_n(&m.armed, __ATOMIC_SEQ_CST))
 			assert_int_equal(write(m.bell.fd, &one, sizeof(one)),
@@ -259,11 +269,25 @@ static void test_no_wakeup_is_lost(void **state)
 		/* A lost wake-up hangs here until the test's time-out. */
 		while (__atomic_load_n(&m.seen, __ATOMIC_SEQ_CST) != i)
 			;
+		if (!(i % 16))
+			worker_call(w, nothing, NULL);
 	}
 	worker_stop(w);
 	assert_true(counter_read(&worker_stats(w)->sleeps) > 0);
+	/* Bells that were left for later are read before it sleeps again. */
+	assert_true(counter_read(&m.n_bells) > 0);
 	worker_destroy(w);
 	close(m.bell.fd);
+}
+
+static void test_no_wakeup_is_lost(void **state)
+{
+	post_letters(0, 20000);
+}
+
+static void test_no_wakeup_is_lost_after_polling(void **state)
+{
+	post_letters(1000, 2000);
 }
 
 static void record_thread(void *arg)
@@ -296,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_watch_removed_when_ready),
 		cmocka_unit_test(test_watch_removed_while_its_event_waits),
 		cmocka_unit_test(test_no_wakeup_is_lost),
+		cmocka_unit_test(test_no_wakeup_is_lost_after_polling),
 		cmocka_unit_test(test_calls_run_on_the_worker),
 	};
 
