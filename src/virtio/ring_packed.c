@@ -97,7 +97,8 @@ static struct desc read_desc(const uint8_t *p, uint16_t flags)
 	return desc_of(word64(p), word64(p + DESC_WORD2), flags);
 }
 
-/* Tables have no NEXT and no ids: all of their descriptors count (2.8.8). */
+/* Tables have no flags but WRITE, and no ids: all of their descriptors count,
+ * whatever else there is in them (2.8.8). */
 static bool fetch_table(struct vring *r, struct vring_chain *chain,
 			const struct desc *head)
 {
@@ -110,10 +111,9 @@ static bool fetch_table(struct vring *r, struct vring_chain *chain,
 		const uint8_t *p = table + i * DESC_LEN;
 		uint64_t rest = word64(p + DESC_WORD2);
 		struct desc desc = desc_of(word64(p), rest,
-					   (uint16_t)(rest >> 48));
+					   (uint16_t)(rest >> 48) &
+					   DESC_WRITE);
 
-		if (desc.flags & DESC_INDIRECT)
-			return vring_break(r, "an indirect table in another");
 		if (!chain_add(r, chain, &desc))
 			return false;
 	}
@@ -133,6 +133,7 @@ static bool fetch_chain(struct vring *r, uint16_t flags)
 		chain->id = desc.next;
 		step(r, &pos, 1);
 		if (unlikely(flags & DESC_INDIRECT)) {
+			/* Not as in a split ring: drivers must not (2.8.19). */
 			if (chain->n_slots > 1 || flags & DESC_NEXT)
 				return vring_break(r, "an indirect table in a chain");
 			if (!fetch_table(r, chain, &desc))

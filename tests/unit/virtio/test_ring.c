@@ -439,15 +439,12 @@ static void broken_rings(void **state)
  * not there. */
 static void bad_tables(void **state)
 {
+	start(INDIRECT);
+	driver_desc(&drv, guest_at(&guest, BUFS), BUFS, 16, DRV_INDIRECT, 0);
+	offer_slot(DRV_INDIRECT, BUFS, 16, 0);
+	expect_broken();
 	for (int packed = 0; packed < 2; packed++) {
 		uint64_t features = INDIRECT | (packed ? PACKED : 0);
-		uint8_t *table;
-
-		start(features);
-		table = guest_at(&guest, BUFS);
-		driver_desc(&drv, table, BUFS, 16, DRV_INDIRECT, 0);
-		offer_slot(DRV_INDIRECT, BUFS, 16, 0);
-		expect_broken();
 
 		start(features);
 		offer_slot(DRV_INDIRECT, GUEST_BASE + GUEST_LEN, 16, 0);
@@ -468,6 +465,27 @@ static void bad_tables(void **state)
 	driver_desc(&drv, guest_at(&guest, BUFS), BUFS, 1, DRV_NEXT, 2);
 	offer_slot(DRV_INDIRECT, BUFS, 32, 0);
 	expect_broken();
+}
+
+/* 2.8.8: in a packed ring's table every flag but WRITE is ignored. */
+static void flags_in_a_packed_table(void **state)
+{
+	const struct vring_chain *chain;
+	uint8_t *table;
+
+	start(PACKED | INDIRECT);
+	table = guest_at(&guest, BUFS);
+	driver_desc(&drv, table, BUFS + 4096, 7,
+		    DRV_INDIRECT | DRV_NEXT | 0x8080, 0);
+	driver_desc(&drv, table + 16, BUFS + 8192, 9, 0xffff, 0);
+	offer_slot(DRV_INDIRECT | DRV_WRITE, BUFS, 32, 0);
+	assert_int_equal(fetch(1), 1);
+	chain = vring_chain(&ring, 0);
+	assert_false(chain->bad);
+	assert_int_equal(chain->n_out, 1);
+	assert_int_equal(chain->out_len, 7);
+	assert_int_equal(chain->n_in, 1);
+	assert_int_equal(chain->in_len, 9);
 }
 
 /* 2.7.5.3.2: descriptors of the ring, then one that refers to a table. */
@@ -675,6 +693,7 @@ int main(void)
 		T(lengths_that_overflow),
 		T(broken_rings),
 		T(bad_tables),
+		T(flags_in_a_packed_table),
 		T(a_table_at_the_end_of_a_chain),
 		T(to_read_after_to_write),
 		T(only_to_read),
