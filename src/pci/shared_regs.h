@@ -9,7 +9,7 @@
  *   - A read comes behind all writes before it, on PCI as here: the client
  *     counts the writes that it has posted, the page says how many of them are
  *     done, and unless the numbers agree the access goes the long way, behind
- *     them.
+ *     them.  Writes that are APART do not matter: nobody could tell.
  *   - What an access does beside the register is the function's to find out, in
  *     ops->shared_changed(): the host calls it before whatever else it does for
  *     the client, and the function looks itself before it raises a cause.
@@ -49,6 +49,8 @@ enum pci_shared_kind {
 	PCI_SHARED_STORE = 4,		/* write: the word */
 	PCI_SHARED_STORE_CALL = 5,	/* write: the word; then the function is
 					 * called if it sleeps */
+	PCI_SHARED_APART = 6,		/* write: goes the long way, and has
+					 * nothing to do with any word */
 };
 
 /* A 32 bit access that can be had there. */

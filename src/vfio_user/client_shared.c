@@ -48,7 +48,7 @@ void vfu_client_share(struct vfu_client *c, unsigned int index,
 	};
 
 	if (c->n_shared_regs == PCI_SHARED_REGS_MAX ||
-	    reg.kind > PCI_SHARED_STORE_CALL || reg.word >= PCI_SHARED_WORDS ||
+	    reg.kind > PCI_SHARED_APART || reg.word >= PCI_SHARED_WORDS ||
 	    reg.due >= PCI_SHARED_WORDS || sub->size != sizeof(uint32_t))
 		return;
 	if (reg.kind == PCI_SHARED_STORE_CALL) {
@@ -62,29 +62,57 @@ void vfu_client_share(struct vfu_client *c, unsigned int index,
 		c->shared_regs[c->n_shared_regs++] = reg;
 }
 
-/* The row of an access; NULL: there is none, or it must not be used now. */
-static const struct pci_shared_reg *find(struct vfu_client *c,
-					 unsigned int index, uint64_t off,
-					 uint32_t len, bool write)
+/* The row of an access; NULL: there is none. */
+static const struct pci_shared_reg *row_of(const struct vfu_client *c,
+					   unsigned int index, uint64_t off,
+					   uint32_t len, bool write)
 {
-	const struct pci_shared_page *page = c->shared;
-
 	if (len != sizeof(uint32_t))
 		return NULL;
 	for (unsigned int i = 0; i < c->n_shared_regs; i++) {
 		const struct pci_shared_reg *reg = &c->shared_regs[i];
 
-		if (reg->off != off || reg->bar != index ||
-		    (reg->kind >= PCI_SHARED_SET) != write)
-			continue;
-		if (__atomic_load_n(&page->closed, __ATOMIC_SEQ_CST) ||
-		    __atomic_load_n(&page->n_done, __ATOMIC_SEQ_CST) !=
-		    __atomic_load_n(&c->n_posted, __ATOMIC_SEQ_CST) ||
-		    __atomic_load_n(&c->dead, __ATOMIC_RELAXED))
-			return NULL;
-		return reg;
+		if (reg->off == off && reg->bar == index &&
+		    (reg->kind >= PCI_SHARED_SET) == write)
+			return reg;
 	}
 	return NULL;
+}
+
+/* The row by which it can be had in the page; NULL: there is none, or it must
+ * not be used now. */
+static const struct pci_shared_reg *find(struct vfu_client *c,
+					 unsigned int index, uint64_t off,
+					 uint32_t len, bool write)
+{
+	const struct pci_shared_reg *reg = row_of(c, index, off, len, write);
+	const struct pci_shared_page *page = c->shared;
+
+	if (!reg || reg->kind == PCI_SHARED_APART ||
+	    __atomic_load_n(&page->closed, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&page->n_done, __ATOMIC_SEQ_CST) <
+	    __atomic_load_n(&c->n_ahead, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&c->dead, __ATOMIC_RELAXED))
+		return NULL;
+	return reg;
+}
+
+void vfu_client_shared_posted(struct vfu_client *c,
+			      const struct vfu_region_access *a)
+{
+	const struct pci_shared_reg *reg = row_of(c, a->region, a->offset,
+						  a->count, true);
+	uint64_t ahead, n;
+
+	if (reg && reg->kind == PCI_SHARED_APART)
+		return;
+	/* All that have been sent before it are among these. */
+	n = __atomic_load_n(&c->n_posted, __ATOMIC_SEQ_CST);
+	ahead = __atomic_load_n(&c->n_ahead, __ATOMIC_SEQ_CST);
+	while (ahead < n &&
+	       !__atomic_compare_exchange_n(&c->n_ahead, &ahead, n, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
 }
 
 static void count(struct vfu_client *c, const struct pci_shared_reg *reg)

@@ -33,10 +33,15 @@ static void answered(struct vfu_client *c, const struct vfu_kept *kept)
 
 static int post(struct vfu_client *c, const struct vfu_request *r)
 {
+	int err;
+
 	if (__atomic_load_n(&c->dead, __ATOMIC_RELAXED))
 		return -ENOTCONN;
 	__atomic_fetch_add(&c->n_posted, 1, __ATOMIC_SEQ_CST);
-	return vfu_client_send(c, r, 0, VFU_NO_REPLY);
+	err = vfu_client_send(c, r, 0, VFU_NO_REPLY);
+	/* Not earlier: another thread's may have been sent before it. */
+	vfu_client_shared_posted(c, r->body);
+	return err;
 }
 
 static bool journal_asks(const struct vfu_client *c)

@@ -143,6 +143,79 @@ static void a_read_is_behind_posted_writes(void **state)
 	}
 }
 
+static bool stalled, go_on;	/* atomic */
+
+static void stall(void *arg)
+{
+	__atomic_store_n(&stalled, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&go_on, __ATOMIC_SEQ_CST))
+		usleep(100);
+}
+
+static void *stall_worker(void *arg)
+{
+	worker_call(t.s.worker, stall, NULL);
+	return NULL;
+}
+
+/* While the server does nothing at all. */
+static void nobody_waits_for_what_is_apart(void **state)
+{
+	pthread_t thread;
+
+	settle();
+	stalled = go_on = false;
+	assert_int_equal(pthread_create(&thread, NULL, stall_worker, NULL), 0);
+	while (!__atomic_load_n(&stalled, __ATOMIC_SEQ_CST))
+		usleep(100);
+	wr(TOY_HASH, 5);
+	assert_int_equal(rd(TOY_INFO), TOY_INFO_VALUE);
+	wr(TOY_MASK_SET, 1);
+	assert_int_equal(pci_shared_load(&t.s.toy.words[1]), 1);
+	assert_int_equal(t.s.toy.mem[TOY_HASH], 0);
+	__atomic_store_n(&go_on, true, __ATOMIC_SEQ_CST);
+	pthread_join(thread, NULL);
+	assert_int_equal(rd(TOY_HASH), toy_hash(0, 5));
+}
+
+static void another_width_is_not_apart(void **state)
+{
+	uint32_t val = 1;
+
+	wr(TOY_HASH, 1);
+	assert_int_not_equal(t.s.client->n_ahead, t.s.client->n_posted);
+	assert_int_equal(vfu_client_write(t.s.client, 0, TOY_HASH, &val, 2,
+					  true), 0);
+	assert_int_equal(t.s.client->n_ahead, t.s.client->n_posted);
+}
+
+static void *write_apart(void *arg)
+{
+	uint32_t val = 1;
+
+	while (!__atomic_load_n((bool *)arg, __ATOMIC_ACQUIRE) &&
+	       !vfu_client_write(t.s.client, 0, TOY_HASH, &val, 4, true))
+		;
+	return NULL;
+}
+
+/* Whatever is apart, from this thread and from another. */
+static void a_read_is_behind_other_posted_writes(void **state)
+{
+	bool stop = false;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, write_apart, &stop), 0);
+	for (uint32_t i = 1; i < 2000; i++) {
+		wr(TOY_HASH, i);
+		wr(TOY_RAISE, i);
+		wr(TOY_HASH, i);
+		assert_int_equal(rd(TOY_CAUSE), i);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+}
+
 static void writes_are_in_order(void **state)
 {
 	settle();
@@ -442,6 +515,9 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(costs_no_message),
 		T(a_read_is_behind_posted_writes),
+		T(nobody_waits_for_what_is_apart),
+		T(another_width_is_not_apart),
+		T(a_read_is_behind_other_posted_writes),
 		T(writes_are_in_order),
 		T(only_bits_that_are_there_are_set),
 		T(setting_what_is_due_interrupts),

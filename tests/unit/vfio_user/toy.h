@@ -208,6 +208,7 @@ static int toy_init(struct toy *toy)
 		{ 0, TOY_INFO, PCI_SHARED_READ, 2, 0, 0 },
 		{ 0, TOY_STORE, PCI_SHARED_STORE, 3, 0, TOY_STORED },
 		{ 0, TOY_CALL, PCI_SHARED_STORE_CALL, 4, 5, TOY_STORED },
+		{ 0, TOY_HASH, PCI_SHARED_APART, 0, 0, 0 },
 	};
 	static const struct pci_ident ident = {
 		.vendor = 0x1234, .device = 0x5678, .intx_pin = 1,
