@@ -391,6 +391,29 @@ static void shared_accesses_are_counted(void **state)
 	look();		/* nothing to look at */
 }
 
+/* Its list says so: whatever becomes of what is written, no word changes. */
+static void shared_words_do_not_depend_on_eecd(void **state)
+{
+	struct pci_shared_page before;
+
+	share();
+	WR(IMS, ICR_LSC | ICR_MDAC);
+	before = page;
+	for (uint32_t i = 0; i < 10000; i++) {
+		uint32_t val = i * 0x9e3779b1u;
+
+		/* Commands, bit by bit; now and then anything else. */
+		if (i % 61 == 0)
+			WR(EECD, val);
+		val = EECD_REQ | EECD_CS | (val >> 30 & 1 ? EECD_DI : 0);
+		WR(EECD, val);
+		WR(EECD, val | EECD_SK);
+		(void)RD(EECD);
+	}
+	look();
+	assert_memory_equal(&page, &before, sizeof(page));
+}
+
 /* What is stored there is what the next burst works with. */
 static void shared_tails(void **state)
 {
@@ -485,6 +508,7 @@ int main(void)
 		TEST(shared_status_and_resets),
 		TEST(shared_causes_fall_and_rise),
 		TEST(shared_accesses_are_counted),
+		TEST(shared_words_do_not_depend_on_eecd),
 		TEST(shared_tails),
 		TEST(shared_tails_make_no_sense),
 		TEST(who_sleeps_says_so),

@@ -55,7 +55,8 @@ def sharing(server):
     _argsz, subs, fds = client.get_region_io_fds(BAR0)
     assert [(sub[0], sub[1], sub[3]) for sub in subs] == [
         (e1000.ICR, 4, TYPE), (e1000.IMS, 4, TYPE), (e1000.IMC, 4, TYPE),
-        (e1000.STATUS, 4, TYPE), (e1000.RDT, 4, TYPE), (e1000.TDT, 4, TYPE)]
+        (e1000.STATUS, 4, TYPE), (e1000.RDT, 4, TYPE), (e1000.TDT, 4, TYPE),
+        (e1000.EECD, 4, TYPE)]
     assert len(fds) == 2
     page = Page(fds[0])
     page.call = fds[1]

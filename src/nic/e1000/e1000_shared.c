@@ -6,6 +6,10 @@
  * again.  And the rings' tails: the driver moves RDT when it has received, TDT
  * to send.
  *
+ * When it takes the card it reads the EEPROM by its pins, through EECD: seven
+ * accesses a bit, of which three are reads of STATUS to have a write of EECD
+ * done.  No word here depends on EECD, so these reads need not wait for it.
+ *
  * The tails are taken over from the page at the beginning of each burst, and
  * before a message is looked at; what is worked with is our own copy.  Nobody
  * waits for RDT: a frame that finds no room is offered again soon.
@@ -31,6 +35,7 @@ const struct pci_shared_reg e1000_shared_regs[E1000_N_SHARED] = {
 	[E1000_SHARED_WRITE_TDT] = { AT(TDT),
 		.kind = PCI_SHARED_STORE_CALL, .word = E1000_SHARED_TDT,
 		.due = E1000_SHARED_ASLEEP, .mask = TAIL },
+	[E1000_SHARED_WRITE_EECD] = { AT(EECD), .kind = PCI_SHARED_APART },
 #undef AT
 };
 static_assert((int)E1000_N_SHARED <= PCI_SHARED_REGS_MAX, "rows of a page");
