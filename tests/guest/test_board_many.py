@@ -29,7 +29,7 @@ for i in $(seq 0 {last}); do
 		sleep 0.2
 	done
 	for try in 1 2 3 4 5; do
-		ping -c {pings} -w 30 -I eth$i 10.1.$i.99 |
+		ping -c {pings} -i 0.2 -w 30 -I eth$i 10.1.$i.99 |
 			grep -q ' 0% packet loss' && continue 2
 	done
 	echo eth$i
