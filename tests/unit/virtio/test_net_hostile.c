@@ -374,6 +374,160 @@ static void t13_buffers_and_commands(void **state)
 	}
 }
 
+/* ---- T8 ---- */
+
+/* 600 bytes that are a frame, and where they land on a ring, descriptors: of
+ * chains without end, of tables in tables, of what is not there, and of what
+ * is.  @drv: that ring's. */
+static void make_descs(const struct driver *drv, uint8_t *bytes, uint32_t seed)
+{
+	const uint64_t gpas[] = {
+		BUFS, drv->config.desc, drv->config.device, ~0ull, 0,
+		GUEST_BASE + GUEST_LEN - 1, drv->tables, drv->config.driver,
+	};
+
+	rig_fill(bytes, FRAME, seed);
+	for (uint32_t off = seed % 3 * 4; off + 16 <= FRAME; off += 16) {
+		uint32_t r = (seed + off) * 2654435761u;
+		uint16_t flags = r >> 8 & (DRV_NEXT | DRV_WRITE |
+					   (seed & 8 ? DRV_INDIRECT : 0));
+
+		if (drv->packed)
+			flags |= r & 1 << 20 ? 0x80 : 0x8000;
+		driver_desc(drv, bytes + off, gpas[r >> 29],
+			    r & 1 << 21 ? 64 : r >> (r & 31), flags,
+			    (uint16_t)(r & 1 << 22 ? off / 16 : r >> 12));
+	}
+	bytes[0] = bytes[6] = 2;
+}
+
+/* Frames come and go, whatever has become of the rings.  A round is short, and
+ * what it sends are frames; nothing is sent for ever. */
+static void live_on_rings(const struct driver *drv, uint32_t seed)
+{
+	static uint8_t bytes[FRAME];
+
+	for (uint32_t i = 0; i < 12; i++) {
+		make_descs(drv, bytes, seed + i);
+		rig_deliver(rig_frame(bytes, FRAME), 0);
+		virtio_net_kick(&rig.net, TX0);
+		rig.n_sent = 0;
+		rig_round(1000);
+		assert_in_range(rig.n_sent, 0, BATCH_MAX);
+		for (unsigned int n = 0; n < rig.n_sent; n++)
+			assert_in_range(rig.sent[n].len, 10, FRAME_LEN_MAX);
+	}
+	for (unsigned int i = 0; i < 2 * RIG_QUEUE; i++)
+		rig_round(1000);
+	rig.n_sent = 0;
+	for (unsigned int i = 0; i < 4; i++)
+		rig_round(1000);
+	assert_int_equal(rig.n_sent, 0);
+}
+
+static const uint64_t t8_features[] = {
+	V1, V1 | PACKED, V1 | INDIRECT | F(MRG_RXBUF),
+	V1 | INDIRECT | PACKED | F(MRG_RXBUF), V1 | EVENT | IN_ORDER,
+};
+
+/* Buffers to receive into, and to send from, on the areas of the queues. */
+static void t8_buffers_on_rings(void **state)
+{
+	static const int offs[] = { -12, -8, 0, 4, 8, 16 * 20 - 12 };
+
+	for (size_t f = 0; f < ARRAY_SIZE(t8_features); f++)
+	for (unsigned int on = 0; on < 8; on++)
+	for (size_t o = 0; o < ARRAY_SIZE(offs); o++) {
+		const struct driver *drv = &rig.drv[on & 4 ? TX0 : RX0];
+		bool indirect = t8_features[f] & INDIRECT && o & 1;
+		struct buf buf = { 0, 700 };
+
+		rig_start(t8_features[f]);
+		buf.gpa = (uint64_t[]){
+			drv->config.desc, drv->config.driver,
+			drv->config.device, drv->tables }[on & 3] +
+			(uint64_t)offs[o];
+		if (buf.gpa < GUEST_BASE)
+			buf.gpa = GUEST_BASE;
+		for (unsigned int i = 0; i < 64; i++) {
+			driver_add(&rig.drv[RX0], &buf, 0, 1, indirect);
+			driver_add(&rig.drv[TX0], &buf, 1, 0, indirect);
+		}
+		live_on_rings(drv, (uint32_t)(8 * o + on));
+	}
+	rig_start(V1);
+	still_alive();
+}
+
+/* The descriptor added last refers to a table instead. */
+static void make_table(struct driver *drv, unsigned int slot)
+{
+	drv->desc[16 * slot + (drv->packed ? 14 : 12)] |= DRV_INDIRECT;
+}
+
+/* Tables on the areas of their queue: the device writes into them what it has
+ * used.  On its own descriptor one is a table in a table: there it ends. */
+static void t8_tables_on_rings(void **state)
+{
+	for (size_t l = 0; l < ARRAY_SIZE(layouts); l++)
+	for (unsigned int vq = RX0; vq <= TX0; vq++)
+	for (unsigned int on = 0; on < 24; on++) {
+		struct driver *drv = &rig.drv[vq];
+		struct buf table = { 0, 16 * (1 + on % 8) };
+		unsigned int n_broken = rig.n_broken;
+
+		rig_start(layouts[l] | INDIRECT);
+		table.gpa = (uint64_t[]){
+			drv->config.desc, drv->config.driver,
+			drv->config.device }[on / 8] +
+			(on & 1 ? 16 * 40 + 4u : 0);
+		for (unsigned int i = 0; i < 64; i++) {
+			driver_add(drv, &table, vq == TX0, vq == RX0, false);
+			make_table(drv, i);
+		}
+		live_on_rings(drv, on);
+		if (on < 8 && !(on & 1))
+			assert_int_equal(rig.n_broken, n_broken + 1);
+	}
+	rig_start(V1);
+	still_alive();
+}
+
+/* Areas of a queue on each other: what is used makes more available. */
+static void t8_rings_on_rings(void **state)
+{
+	static const int offs[] = { -8, -4, 0, 4, 8, 16, 64, 512 };
+
+	for (size_t l = 0; l < ARRAY_SIZE(layouts); l++)
+	for (unsigned int on = 0; on < 3; on++)
+	for (size_t o = 0; o < ARRAY_SIZE(offs); o++) {
+		struct driver *drv = &rig.drv[TX0];
+		struct buf buf = { BUFS + TX_AT, HDR + 60 };
+		struct vring_config config;
+
+		rig_start(layouts[l]);
+		virtio_net_queue_stop(&rig.net, TX0, NULL);
+		config = drv->config;
+		*(on == 1 ? &config.driver : &config.device) =
+			(on ? config.desc : config.driver) + 1024 +
+			(uint64_t)offs[o];
+		if (!on)
+			config.driver += 1024;
+		assert_int_equal(virtio_net_queue_start(&rig.net, TX0, &config,
+							NULL), 0);
+		drv->avail = guest_at(&rig.guest, config.driver);
+		for (unsigned int i = 0; i < 100; i++)
+			driver_add(drv, &buf, 1, 0, false);
+		for (unsigned int i = 0; i < 1000; i++) {
+			rig.n_sent = 0;
+			rig_round(1000);
+			assert_in_range(rig.n_sent, 0, BATCH_MAX);
+		}
+	}
+	rig_start(V1);
+	still_alive();
+}
+
 /* T15: reset while frames are held, buffers at hand, a call is due. */
 static void t15_reset_at_every_step(void **state)
 {
@@ -516,6 +670,9 @@ int main(void)
 		T(t5_tags_at_the_edge),
 		T(t13_double_fetch),
 		T(t13_buffers_and_commands),
+		T(t8_buffers_on_rings),
+		T(t8_tables_on_rings),
+		T(t8_rings_on_rings),
 		T(t15_reset_at_every_step),
 		T(t16_receiver_without_room),
 		T(t16_commands_without_end),
