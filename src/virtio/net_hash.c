@@ -42,21 +42,38 @@ static const struct kinds kinds6 = {
 	HASH_REPORT_IP6, HASH_REPORT_TCP6, HASH_REPORT_UDP6,
 };
 
+/* How far the packet itself goes: what fills up the frame behind it is not of
+ * it.  The headers of one that will be cut up need not say. */
+static size_t packet_end(const struct frame *frame, const struct parsed *parsed)
+{
+	const uint8_t *l3 = frame->hdr + parsed->l3_off;
+
+	if (frame->gso)
+		return frame->hdr_len;
+	if (parsed->ip_version == 4)
+		return parsed->l3_off +
+			be16_load(l3 + offsetof(struct ip4_hdr, total_len));
+	return parsed->l3_off + sizeof(struct ip6_hdr) +
+		be16_load(l3 + offsetof(struct ip6_hdr, payload_len));
+}
+
 /* Are there ports, in the first four bytes of L4? */
-static bool has_ports(const struct parsed *parsed, size_t hdr_len)
+static bool has_ports(const struct frame *frame, const struct parsed *parsed)
 {
 	return parsed->l4_off && !parsed->fragment &&
-		range_within(parsed->l4_off, 4, hdr_len) &&
+		range_within(parsed->l4_off, 4, frame->hdr_len) &&
 		(parsed->ip_proto == IP_PROTO_TCP ||
-		 parsed->ip_proto == IP_PROTO_UDP);
+		 parsed->ip_proto == IP_PROTO_UDP) &&
+		range_within(parsed->l4_off, 4, packet_end(frame, parsed));
 }
 
 /* What the hash of a parsed packet is made of; NONE: there is none. */
-static enum virtio_net_hash_report kind_of(const struct parsed *parsed,
-					   size_t hdr_len, uint32_t types)
+static enum virtio_net_hash_report kind_of(const struct frame *frame,
+					   const struct parsed *parsed,
+					   uint32_t types)
 {
 	const struct kinds *k = parsed->ip_version == 6 ? &kinds6 : &kinds4;
-	bool ports = has_ports(parsed, hdr_len);
+	bool ports = has_ports(frame, parsed);
 
 	if (!parsed->ip_version)
 		return HASH_REPORT_NONE;
@@ -79,7 +96,7 @@ uint32_t net_hash(const struct virtio_net *net, const struct frame *frame,
 	if (!net->rss.types)
 		return 0;
 	parse_headers(frame->hdr, frame->hdr_len, &parsed);
-	*report = kind_of(&parsed, frame->hdr_len, net->rss.types);
+	*report = kind_of(frame, &parsed, net->rss.types);
 	if (*report == HASH_REPORT_NONE)
 		return 0;
 	addrs = frame->hdr + parsed.l3_off;
@@ -130,7 +147,7 @@ static bool flow_of(const struct frame *frame, unsigned int *flow)
 	else
 		hash = mix_addrs(frame->hdr + parsed.l3_off +
 				 offsetof(struct ip4_hdr, src), 4);
-	if (has_ports(&parsed, frame->hdr_len)) {
+	if (has_ports(frame, &parsed)) {
 		const uint8_t *ports = frame->hdr + parsed.l4_off;
 		uint32_t a = be16_load(ports), b = be16_load(ports + 2);
 

@@ -479,6 +479,43 @@ static void checksum_status_of_udp(void **state)
 	assert_int_equal(receive_one(len, 0).status, unknown);
 }
 
+/* T19: what fills up a frame beyond the packet's end is in no checksum but the
+ * packet checksum, which is of all there is. */
+static void t19_padding_is_not_summed(void **state)
+{
+	const uint8_t good = RXD_DD | RXD_EOP | RXD_IPCS | RXD_TCPCS;
+
+	rig_rx_on(8, RCTL_LPE);
+	for (uint32_t payload = 0; payload < 600; payload += 149)
+	for (unsigned int ip6 = 0; ip6 < 2; ip6++)
+	for (uint32_t pad = 0; pad < 1400; pad += 1 + pad * 3) {
+		uint32_t len = ip6 ? make_tcp6(bytes, payload, false) :
+			make_tcp4(bytes, payload, false);
+		uint8_t want = ip6 ? good & ~RXD_IPCS : good;
+		struct e1000_rxd desc;
+
+		complete_tcp(ip6 ? 54 : 34, len);
+		for (uint32_t i = 0; i < pad; i++)
+			bytes[len + i] = (uint8_t)(i * 77 + 1);
+		WR(RXCSUM, RXCSUM_IPOFL | RXCSUM_TUOFL | 14);
+		desc = receive_one(len + pad, 0);
+		assert_int_equal(desc.status, want);
+		assert_int_equal(desc.errors, 0);
+		if (len + pad >= 60)
+			assert_int_equal(le16_get(desc.csum), be16_get(
+				csum_of(bytes + 14, len + pad - 14)));
+		/* Nor does it make a bad one good, or stand in for bytes that
+		 * are not there. */
+		bytes[len - 1] ^= 1;
+		assert_int_equal(receive_one(len + pad, 0).errors,
+				 RXD_ERR_TCPE);
+		bytes[len - 1] ^= 1;
+		be16_store(bytes + (ip6 ? 18 : 16), ip6 ? 19 : 39);
+		assert_int_equal(receive_one(len + pad, 0).status & RXD_TCPCS,
+				 0);
+	}
+}
+
 /* What the switch left to the receiver arrives complete. */
 static void partial_checksum_is_completed(void **state)
 {
@@ -606,6 +643,7 @@ int main(void)
 		TEST(vlan_filter),
 		TEST(checksum_status),
 		TEST(checksum_status_of_udp),
+		TEST(t19_padding_is_not_summed),
 		TEST(partial_checksum_is_completed),
 		TEST(packet_checksum),
 		cmocka_unit_test_setup_teardown(packet_checksum_exact,

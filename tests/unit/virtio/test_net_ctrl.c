@@ -272,6 +272,22 @@ static uint32_t make_ip4(uint8_t *bytes, uint8_t proto)
 	return 60;
 }
 
+/* What the driver is told of a frame's flow; its queue follows from that. */
+static uint32_t received_hash(const uint8_t *bytes, uint32_t len)
+{
+	struct frame *frame = rig_frame(bytes, len);
+	struct virtio_net_hdr hdr;
+	uint32_t hash;
+
+	driver_add(&rig.drv[RX0], &(struct buf){ BUFS, 100 }, 0, 1, false);
+	assert_true(rig_deliver(frame, 0));
+	memcpy(&hdr, guest_at(&rig.guest, BUFS), sizeof(hdr));
+	hash = le32_get(hdr.hash);
+	assert_int_equal(rig.net.port.ops->rx_queue(&rig.net.port, frame, 0),
+			 hash % RSS_TABLE_MAX % RIG_PAIRS);
+	return hash;
+}
+
 static void hashes_as_published(void **state)
 {
 	static const struct {
@@ -424,6 +440,82 @@ static void answers_come_where_was_sent(void **state)
 	n = le16_of(1);
 	taken(CTRL_MQ, CTRL_MQ_PAIRS_SET, &n, 2);
 	assert_int_equal(queue_for(bytes, 60, 1), 0);
+}
+
+/* Of a TCP packet of @len bytes behind its header, filled up with @fill. */
+static uint32_t hash_of_ip6(uint8_t len, uint8_t fill)
+{
+	uint8_t bytes[70] = { 2 };
+
+	bytes[12] = 0x86;
+	bytes[13] = 0xdd;
+	bytes[14] = 0x60;
+	bytes[19] = len;
+	bytes[20] = 6;
+	memset(bytes + 54, fill, sizeof(bytes) - 54);
+	return received_hash(bytes, sizeof(bytes));
+}
+
+/* T19: what lies beyond the packet's end, to fill up the frame, is not of the
+ * packet: a flow has one hash and one queue, whatever is there. */
+static void t19_padding_is_no_port(void **state)
+{
+	static const uint32_t ip_hash = 0x323e8fc2;
+	static const struct {
+		uint8_t len;		/* of the packet, by its header */
+		bool ports;		/* are its ports within that? */
+	} rows[] = {
+		{ 0, false }, { 19, false }, { 20, false }, { 21, false },
+		{ 23, false }, { 24, true }, { 40, true }, { 46, true },
+		{ 255, true },
+	};
+	static const uint8_t protos[] = { 6, 17 };
+	uint8_t data[400], bytes[60];
+	le16 n = le16_of(2);
+	struct frame *frame;
+	uint32_t hash6;
+
+	rig_start(CTRL_ALL & ~F(CTRL_VLAN));
+	taken(CTRL_MQ, CTRL_MQ_RSS_CONFIG, data,
+	      rss_data(data, HASH_TYPE_IP4 | HASH_TYPE_TCP4 | HASH_TYPE_UDP4 |
+		       HASH_TYPE_IP6 | HASH_TYPE_TCP6,
+		       RSS_TABLE_MAX, 3, RIG_PAIRS, 40));
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
+		make_ip4(bytes, protos[i & 1]);
+		bytes[17] = rows[i / 2].len;
+		for (uint8_t fill = 0; fill < 4; fill++) {
+			uint32_t hash = received_hash(bytes, sizeof(bytes));
+
+			assert_int_equal(hash == ip_hash, !rows[i / 2].ports);
+			/* In the place of the ports, and behind them. */
+			memset(bytes + 14 + max_of(rows[i / 2].len, 20u), fill,
+			       46 - min_of(max_of(rows[i / 2].len, 20u), 46u));
+		}
+	}
+	/* Of one that will be cut up the length may be left open. */
+	make_ip4(bytes, 6);
+	bytes[17] = 0;
+	frame = rig_frame(bytes, sizeof(bytes));
+	frame->gso = FRAME_GSO_TCP4;
+	assert_int_equal(rig.net.port.ops->rx_queue(&rig.net.port, frame, 0),
+			 0x51ccc178 % RSS_TABLE_MAX % RIG_PAIRS);
+	/* IPv6 is the same. */
+	hash6 = hash_of_ip6(4, 0);
+	assert_int_not_equal(hash_of_ip6(4, 1), hash6);
+	hash6 = hash_of_ip6(3, 0);
+	assert_int_equal(hash_of_ip6(3, 1), hash6);
+	assert_int_equal(hash_of_ip6(0, 1), hash6);
+	/* Likewise without a hash: to where the flow was sent from. */
+	rig_start(V1 | F(CTRL_VQ) | F(MQ));
+	taken(CTRL_MQ, CTRL_MQ_PAIRS_SET, &n, 2);
+	make_ip4(bytes, 6);
+	bytes[17] = 20;
+	send_on(1, bytes, sizeof(bytes));
+	turn_round(bytes);
+	for (uint8_t fill = 0; fill < 20; fill++) {
+		memset(bytes + 34, fill, sizeof(bytes) - 34);
+		assert_int_equal(queue_for(bytes, sizeof(bytes), 0), 1);
+	}
 }
 
 /* ---- offloads, features ---- */
@@ -589,6 +681,7 @@ int main(void)
 		T(hashes_as_published),
 		T(rss_within_bounds),
 		T(answers_come_where_was_sent),
+		T(t19_padding_is_no_port),
 		T(offloads_switched_off_and_on),
 		T(features_need_each_other),
 		T(frames_as_long_as_the_mtu),
