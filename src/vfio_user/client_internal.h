@@ -30,8 +30,8 @@ struct vfu_client {
 	int shared_call;		/* eventfd that wakes the server, one of
 					 * fds; -1: none */
 	uint64_t n_posted;		/* writes begun to be posted; atomic */
-	uint64_t n_ahead;		/* so many of them have to be done for an
-					 * access in the page; atomic */
+	uint64_t n_ahead;		/* so many of them are to be done before
+					 * an access in the page; atomic */
 
 	pthread_mutex_t send_lock;	/* one message at a time, and: */
 	struct vfu_journal journal;	/* of a session; else none is kept */
@@ -120,8 +120,8 @@ bool must_check vfu_client_shared_write(struct vfu_client *c,
 					unsigned int index, uint64_t off,
 					const void *buf, uint32_t len);
 
-/** vfu_client_shared_posted() - a write has been posted: what is done in the page
- * from now on comes behind it, unless the server says that it is apart */
+/** vfu_client_shared_posted() - a write has been posted: what is done in the
+ * page from now on comes behind it, unless the server says that it is apart */
 void vfu_client_shared_posted(struct vfu_client *c,
 			      const struct vfu_region_access *a);
 
