@@ -392,45 +392,48 @@ static unsigned int access_len(uint64_t off, uint32_t left, bool first)
 	return len;
 }
 
-static void read_region(struct vfu_server *s,
-			const struct vfu_region_access *a, uint8_t *to)
+/* The next access of a read of which @done bytes are there: its length. */
+static unsigned int read_next(struct vfu_server *s,
+			      const struct vfu_region_access *a, uint32_t done,
+			      uint8_t *to)
 {
-	struct pci_dev *dev = s->dev;
-	unsigned int len;
+	uint64_t off = a->offset + done, val;
+	unsigned int len = access_len(off, a->count - done, !done);
 
-	for (uint32_t done = 0; done < a->count; done += len) {
-		uint64_t off = a->offset + done, val;
-
-		len = access_len(off, a->count - done, !done);
-		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
-			val = pci_config_read(dev, (unsigned int)off, len);
-		else
-			val = pci_bar_read(dev, a->region, off, len);
-		memcpy(to + done, &val, len);
-	}
-	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
-		counter_add(&s->stats.region_reads, 1);
+	if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
+		val = pci_config_read(s->dev, (unsigned int)off, len);
+	else
+		val = pci_bar_read(s->dev, a->region, off, len);
+	memcpy(to + done, &val, len);
+	return len;
 }
 
-static void write_region(struct vfu_server *s,
-			 const struct vfu_region_access *a,
-			 const uint8_t *from)
+static unsigned int write_next(struct vfu_server *s,
+			       const struct vfu_region_access *a,
+			       uint32_t done, const uint8_t *from)
 {
-	struct pci_dev *dev = s->dev;
-	unsigned int len;
+	uint64_t off = a->offset + done, val = 0;
+	unsigned int len = access_len(off, a->count - done, !done);
 
-	for (uint32_t done = 0; done < a->count; done += len) {
-		uint64_t off = a->offset + done, val = 0;
+	memcpy(&val, from + done, len);
+	if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
+		pci_config_write(s->dev, (unsigned int)off, len, val);
+	else
+		pci_bar_write(s->dev, a->region, off, len, val);
+	return len;
+}
 
-		len = access_len(off, a->count - done, !done);
-		memcpy(&val, from + done, len);
-		if (a->region == VFIO_PCI_CONFIG_REGION_INDEX)
-			pci_config_write(dev, (unsigned int)off, len, val);
-		else
-			pci_bar_write(dev, a->region, off, len, val);
-	}
+/* The message at hand has done what it may in this turn: was that all? */
+static bool finished(struct vfu_server *s, const struct vfu_region_access *a,
+		     counter *n)
+{
+	s->unfinished = s->n_done < a->count;
+	if (s->unfinished)
+		return false;
+	s->n_done = 0;
 	if (a->region != VFIO_PCI_CONFIG_REGION_INDEX)
-		counter_add(&s->stats.region_writes, 1);
+		counter_add(n, 1);
+	return true;
 }
 
 static bool access_ok(const struct vfu_server *s,
@@ -449,8 +452,11 @@ static int do_region_read(struct vfu_server *s, struct message *m)
 	memcpy(&a, m->data, sizeof(a));
 	if (!access_ok(s, &a, false))
 		return -EINVAL;
+	for (; s->n_done < a.count && s->budget; s->budget--)
+		s->n_done += read_next(s, &a, s->n_done, m->reply + sizeof(a));
+	if (!finished(s, &a, &s->stats.region_reads))
+		return 0;
 	memcpy(m->reply, &a, sizeof(a));
-	read_region(s, &a, m->reply + sizeof(a));
 	m->reply_len = sizeof(a) + a.count;
 	return 0;
 }
@@ -462,7 +468,10 @@ static int do_region_write(struct vfu_server *s, struct message *m)
 	memcpy(&a, m->data, sizeof(a));
 	if (!access_ok(s, &a, true) || m->len - sizeof(a) != a.count)
 		return -EINVAL;
-	write_region(s, &a, m->data + sizeof(a));
+	for (; s->n_done < a.count && s->budget; s->budget--)
+		s->n_done += write_next(s, &a, s->n_done, m->data + sizeof(a));
+	if (!finished(s, &a, &s->stats.region_writes))
+		return 0;
 	memcpy(m->reply, &a, sizeof(a));
 	m->reply_len = sizeof(a);
 	return 0;
@@ -493,9 +502,15 @@ static int do_region_write_multi(struct vfu_server *s, struct message *m)
 			return -EINVAL;
 	}
 	for (size_t i = 0; i < n; i++) {
+		uint32_t done = 0;
+
 		a = multi_write(m, i, &w);
-		write_region(s, &a, w.data);
+		while (done < a.count)
+			done += write_next(s, &a, done, w.data);
+		if (a.region != VFIO_PCI_CONFIG_REGION_INDEX)
+			counter_add(&s->stats.region_writes, 1);
 	}
+	s->budget -= min_of(s->budget, (unsigned int)n);
 	memcpy(m->reply, &multi, sizeof(multi));
 	m->reply_len = sizeof(multi);
 	return 0;
@@ -580,6 +595,15 @@ static const char *name_of(unsigned int command)
 		types[command].name : "unknown command";
 }
 
+/* Done or refused: in either case not to be made again. */
+static void count_write(struct vfu_server *s)
+{
+	unsigned int command = s->conn.header.command;
+
+	s->n_writes += command == VFU_REGION_WRITE ||
+		command == VFU_REGION_WRITE_MULTI;
+}
+
 /* Send @m's answer, if the client wants one. */
 static int answer(struct vfu_server *s, int err, size_t len)
 {
@@ -591,9 +615,7 @@ static int answer(struct vfu_server *s, int err, size_t len)
 			  s->dev->name, h->command, name_of(h->command),
 			  h->size, h->flags, strerror(-err));
 	}
-	/* Done or refused: in either case not to be made again. */
-	s->n_writes += h->command == VFU_REGION_WRITE ||
-		h->command == VFU_REGION_WRITE_MULTI;
+	count_write(s);
 	vfu_shared_answer(&s->shared, h->flags & VFU_NO_REPLY);
 	/* Answers to what was no question would have no end. */
 	if ((h->flags & VFU_NO_REPLY) ||
@@ -627,6 +649,8 @@ static int carry_out(struct vfu_server *s, const struct message_type *t,
 		dma_changed(s);
 	if (!err)
 		err = t->handle(s, &m);
+	if (s->unfinished)
+		return 0;
 	if (!err && m.n_reply_fds &&
 	    !(s->conn.header.flags & VFU_NO_REPLY)) {
 		end = vfu_conn_attach(&s->conn, m.reply_fds, m.n_reply_fds);
@@ -677,9 +701,17 @@ int vfu_message_handle(struct vfu_server *server)
 
 int vfu_message_go_on(struct vfu_server *server)
 {
-	int err = carry_out(server, type_of(&server->conn), 0);
+	const struct message_type *t = type_of(&server->conn);
+	int err = carry_out(server, t, 0);
 
-	if (server->dev->ops->resume)
+	if (t->quiesce && server->dev->ops->resume)
 		server->dev->ops->resume(server->dev);
 	return err;
+}
+
+void vfu_message_give_up(struct vfu_server *server)
+{
+	count_write(server);
+	server->unfinished = false;
+	server->n_done = 0;
 }

@@ -36,8 +36,11 @@ static const int server_nrs[] = {
 
 const struct syscall_list vfu_server_syscalls = { "vfio-user", server_nrs };
 
+/* A turn is so many register accesses, or as much time in messages; then others
+ * get theirs. */
 enum {
-	MESSAGES_PER_TURN = 64,		/* then others get theirs */
+	TURN_BUDGET = 1024,
+	MESSAGE_COST = 16,		/* of any, in register accesses */
 	ACCEPTS_PER_TURN = 16,
 	BACKLOG = 16,
 };
@@ -103,10 +106,14 @@ static void disconnect(struct vfu_server *s)
 		return;
 	s->phase = VFU_PHASE_LEAVING;
 	worker_remove_poller(s->worker, &s->memory_check);
+	worker_remove_poller(s->worker, &s->go_on);
 	worker_remove_watch(s->worker, &s->client);
 	vfu_conn_close(&s->conn);
 	s->client.fd = -1;
 	s->wants_output = false;
+	/* Broken off half way it is not to be made again either. */
+	if (s->unfinished)
+		vfu_message_give_up(s);
 	vfu_irqs_clear(&s->irqs);
 	vfu_shared_close(&s->shared);
 	/* It may be stopping already, because of a message. */
@@ -144,10 +151,11 @@ static bool check_memory(struct poller *poller)
 	return true;
 }
 
-/* One message, if there is a whole one: 1 or 0; -errno: the end. */
+/* One message or the rest of one, if it is here: 1; it is not, or this is not
+ * all of it: 0; -errno: the end. */
 static int serve_one(struct vfu_server *s)
 {
-	int ret = vfu_conn_recv(&s->conn);
+	int ret = s->unfinished ? 1 : vfu_conn_recv(&s->conn);
 
 	if (ret == -EMSGSIZE) {
 		counter_add(&s->stats.messages, 1);
@@ -157,11 +165,12 @@ static int serve_one(struct vfu_server *s)
 	}
 	if (ret <= 0)
 		return ret;
-	ret = vfu_message_handle(s);
-	if (s->waiting)
+	ret = s->unfinished ? vfu_message_go_on(s) : vfu_message_handle(s);
+	if (!ret && (s->waiting || s->unfinished))
 		return 0;
 	if (!ret && dma_space_broken(s->dma))
 		ret = -EFAULT;
+	s->budget -= min_of(s->budget, (unsigned int)MESSAGE_COST);
 	vfu_conn_done(&s->conn);
 	return ret ? ret : 1;
 }
@@ -177,25 +186,18 @@ static void update_output(struct vfu_server *s)
 	worker_watch_output(s->worker, &s->client, pending);
 }
 
-static bool client_ready(struct watch *watch, uint32_t events)
+/* Serve messages until there are no more, or their time is up; was there any
+ * work? */
+static bool take_turn(struct vfu_server *s)
 {
-	struct vfu_server *s = container_of(watch, struct vfu_server, client);
-	unsigned int n = 0;
+	bool worked = false;
 	int ret = 1;
 
-	if (events & EPOLLOUT)
-		ret = vfu_conn_flush(&s->conn) ? : 1;
-	if (s->waiting && ret > 0) {
-		update_output(s);
-		return false;
-	}
+	s->budget = TURN_BUDGET;
 	/* A message in our buffer is not left there: no event will come. */
-	while (ret > 0 && (n < MESSAGES_PER_TURN ||
-			   vfu_conn_buffered(&s->conn))) {
+	while (ret > 0 && (s->budget || vfu_conn_buffered(&s->conn))) {
 		ret = serve_one(s);
-		if (ret <= 0)
-			break;
-		n++;
+		worked |= ret > 0;
 		if (s->conn.drained)
 			break;
 	}
@@ -204,7 +206,39 @@ static bool client_ready(struct watch *watch, uint32_t events)
 		return true;
 	}
 	update_output(s);
-	return n;
+	/* Nor will one for the rest of what has been read already. */
+	if (s->unfinished)
+		worker_add_poller(s->worker, &s->go_on);
+	else
+		worker_remove_poller(s->worker, &s->go_on);
+	return worked || s->unfinished;
+}
+
+static bool go_on(struct poller *poller)
+{
+	return take_turn(container_of(poller, struct vfu_server, go_on));
+}
+
+static bool client_ready(struct watch *watch, uint32_t events)
+{
+	struct vfu_server *s = container_of(watch, struct vfu_server, client);
+	int err = 0;
+
+	/* It has its turn as a poller.  Half a reply is behind those kept, so
+	 * they are to stay where they are. */
+	if (s->unfinished)
+		return false;
+	if (events & EPOLLOUT)
+		err = vfu_conn_flush(&s->conn);
+	if (err) {
+		drop_client(s, err);
+		return true;
+	}
+	if (s->waiting) {
+		update_output(s);
+		return false;
+	}
+	return take_turn(s);
 }
 
 /* What was asked for by a message, or by disconnect(), can be done now. */
@@ -225,7 +259,7 @@ static void dev_quiesced(struct pci_dev *dev)
 	if (ret)
 		drop_client(s, ret);
 	else	/* no event will come for what is in our buffer */
-		client_ready(&s->client, 0);
+		take_turn(s);
 }
 
 int vfu_server_attach(struct vfu_server *s, int fd)
@@ -344,6 +378,7 @@ int vfu_server_create(const struct vfu_server_config *config,
 	s->listener = (struct watch){ .ready = listener_ready, .fd = -1 };
 	s->client = (struct watch){ .ready = client_ready, .fd = -1 };
 	s->memory_check = (struct poller){ .poll = check_memory };
+	s->go_on = (struct poller){ .poll = go_on };
 	s->spare_fd = -1;
 	s->conn.fd = -1;
 	vfu_shared_init(&s->shared, s->dev, s->worker);

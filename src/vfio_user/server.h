@@ -12,6 +12,9 @@
  * DMA_UNMAP and DEVICE_RESET are answered once the function is quiet (see
  * pci_dev_ops.quiesce); messages behind them wait.
  *
+ * However much a client asks for, and in however few messages, what is done for
+ * it in one turn is bounded: a long access goes on in the next round.
+ *
  * A client that breaks the protocol gets an error reply where a reply is due,
  * and is disconnected only where the stream itself cannot be followed any more.
  *

@@ -41,6 +41,12 @@ struct vfu_server {
 	bool wants_output;		/* EPOLLOUT is asked for */
 	bool waiting;			/* the message in conn is carried out
 					 * once the function is quiet */
+	unsigned int budget;		/* register accesses left of this turn,
+					 * messages counted as some */
+	bool unfinished;		/* the message in conn has used it up,
+					 * and goes on in the next round */
+	uint32_t n_done;		/* bytes of its access carried out */
+	struct poller go_on;		/* with the worker while unfinished */
 	unsigned int max_fds;		/* the client takes with one message */
 	bool may_share;			/* it knows of shared registers */
 	struct vfu_shared shared;	/* those it has been given */
@@ -61,13 +67,20 @@ int must_check vfu_server_attach(struct vfu_server *server, int fd);
 /**
  * vfu_message_handle() - carry out the message in server->conn and answer it
  *
+ * If server->waiting or server->unfinished is set then, it has not been
+ * answered yet, and stays in server->conn until vfu_message_go_on().
+ *
  * Return: 0, or -errno: the connection is to be closed.
  */
 int must_check vfu_message_handle(struct vfu_server *server);
 
-/** vfu_message_go_on() - the function is quiet: carry out the message that was
- * waiting for that, and answer it; as vfu_message_handle() */
+/** vfu_message_go_on() - carry out the message that was waiting for a quiet
+ * function, or the rest of an unfinished one; as vfu_message_handle() */
 int must_check vfu_message_go_on(struct vfu_server *server);
+
+/** vfu_message_give_up() - leave an unfinished message at that: the connection
+ * is at its end */
+void vfu_message_give_up(struct vfu_server *server);
 
 /** vfu_message_refuse() - answer it with an error, if an answer is due */
 int must_check vfu_message_refuse(struct vfu_server *server, int err);

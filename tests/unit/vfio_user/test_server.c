@@ -376,18 +376,55 @@ static void a_message_may_come_in_any_pieces(void **state)
  * received, follows: it is answered without another byte coming. */
 static void nothing_is_left_in_the_buffer(void **state)
 {
+	enum { N_BEFORE = 61 };		/* use up a budget of 1024, by 16 + 1 */
 	struct vfu_region_access a = { 0, 0, 4 };
-	uint8_t buf[64 * 32 + 16], answer[64];
+	uint8_t buf[(N_BEFORE + 1) * 32], answer[64];
 	size_t len = 0;
 
-	for (uint16_t i = 0; i < 64; i++)
+	for (uint16_t i = 0; i < N_BEFORE; i++)
 		len += put(buf + len, i, VFU_REGION_READ, 0, &a, sizeof(a));
-	len += put(buf + len, 64, VFU_RESET, 0, NULL, 0);
+	len += put(buf + len, N_BEFORE, VFU_RESET, 0, NULL, 0);
+	len += put(buf + len, N_BEFORE + 1, VFU_RESET, 0, NULL, 0);
 	send_fds(buf, len, NULL, 0);
 	worker_round(t.worker);
-	for (uint16_t i = 0; i < 64; i++)
+	for (uint16_t i = 0; i <= N_BEFORE; i++)
 		reply(i, 0, answer, sizeof(answer));
-	reply(64, 0, answer, sizeof(answer));
+	no_reply();
+	worker_round(t.worker);
+	reply(N_BEFORE + 1, 0, answer, sizeof(answer));
+}
+
+/* A turn's work and an access more: the rest, and what follows, comes later. */
+static void a_long_access_takes_turns(void **state)
+{
+	enum { N = TOY_BAR_SIZE - 1, LONG_LEN = 16 + N };
+	static uint8_t rw[LONG_LEN], buf[2 * LONG_LEN], *data = rw + 16;
+	struct vfu_region_access a = { 1, 0, N };
+	size_t len = put(buf, 1, VFU_REGION_READ, 0, &a, sizeof(a));
+
+	for (size_t i = 0; i <= N; i++)
+		t.toy.mem[i] = (uint8_t)(i * 7 + i / 256);
+	len += put(buf + len, 2, VFU_GET_INFO, 0,
+		   &(struct vfu_device_info){ 16, 0, 0, 0 }, 16);
+	send_fds(buf, len, NULL, 0);
+	assert_true(worker_round(t.worker));
+	no_reply();
+	assert_true(worker_round(t.worker));
+	assert_int_equal(reply(1, 0, rw, sizeof(rw)), LONG_LEN);
+	assert_memory_equal(data, t.toy.mem + 1, TOY_INTX - 1);
+	run();
+	assert_int_equal(reply(2, 0, buf, sizeof(buf)), 16);
+	assert_false(worker_round(t.worker));
+
+	memset(data, 0xa5, N);
+	memset(data + TOY_INTX - 1, 0, TOY_SHARED_END - TOY_INTX);
+	send_fds(buf, put(buf, 3, VFU_REGION_WRITE, 0, rw, LONG_LEN), NULL, 0);
+	assert_true(worker_round(t.worker));
+	no_reply();
+	assert_int_not_equal(t.toy.mem[N], 0xa5);
+	run();
+	assert_int_equal(reply(3, 0, buf, sizeof(buf)), sizeof(a));
+	assert_int_equal(t.toy.mem[N], 0xa5);
 }
 
 static void odd_accesses_are_split(void **state)
@@ -745,6 +782,7 @@ int main(void)
 		T(descriptors_stay_with_their_message),
 		T(a_message_may_come_in_any_pieces),
 		T(nothing_is_left_in_the_buffer),
+		T(a_long_access_takes_turns),
 		T(odd_accesses_are_split),
 		T(a_client_that_does_not_read_is_cut_off),
 		T(replies_kept_are_sent_later),
