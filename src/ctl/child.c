@@ -53,27 +53,39 @@ static int refuse(struct child *child, const char *what)
 	return -err;
 }
 
+/* The program's name before @argv; NULL: out of memory.  Of the heap, and
+ * before fork(): other threads may hold malloc()'s locks then. */
+static char **with_name(char *const *argv)
+{
+	size_t n = 0;
+	char **all;
+
+	while (argv[n])
+		n++;
+	all = calloc(n + 2, sizeof(*all));
+	if (!all)
+		return NULL;
+	all[0] = (char *)"backplane";
+	memcpy(all + 1, argv, n * sizeof(*all));
+	return all;
+}
+
 int child_start(struct child *child, char *const *argv, const char *log)
 {
-	char *all[64] = { (char *)"backplane" };
 	pid_t parent = getpid();
-	unsigned int n = 1;
+	char **all;
 	int log_fd;
 
-	while (*argv && n < ARRAY_SIZE(all) - 1)
-		all[n++] = *argv++;
-	if (*argv) {
-		errno = E2BIG;
-		return refuse(child, "too many arguments");
-	}
 	snprintf(child->log, sizeof(child->log), "%s", log);
 	log_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC,
 		      0600);
 	if (log_fd < 0)
 		return refuse(child, log);
-	child->pid = fork();
+	all = with_name(argv);
+	child->pid = all ? fork() : -1;
 	if (!child->pid)
 		run(all, log_fd, parent);
+	free(all);
 	fd_close(&log_fd);
 	if (child->pid < 0) {
 		child->pid = 0;

@@ -30,6 +30,7 @@
 #include "base/util.h"
 #include "cmd/cmd.h"
 #include "ctl/api.h"
+#include "ctl/lab_config.h"
 
 struct fake_vm {
 	const char *name;	/* --name */
@@ -47,7 +48,7 @@ static void get_stats(struct api_request *request)
 	api_reply(request, 200, json_pack("{s:{s:i}}", "exits", "io", 7));
 }
 
-enum { NICS_MAX = 8 };
+enum { NICS_MAX = LAB_NICS_MAX };
 
 /* The cards; on the API's one thread, once that runs. */
 static struct {
@@ -60,7 +61,8 @@ static bool add_nic(const char *id)
 	for (unsigned int i = 0; i < NICS_MAX; i++) {
 		if (nics[i].id[0])
 			continue;
-		snprintf(nics[i].id, sizeof(nics[i].id), "%s", id);
+		snprintf(nics[i].id, sizeof(nics[i].id), "%.*s",
+			 (int)strcspn(id, ","), id);
 		return true;
 	}
 	return false;

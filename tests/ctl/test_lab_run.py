@@ -223,6 +223,19 @@ def test_attach_and_detach(fake):
         fake.ok('down')
 
 
+def test_machine_with_all_the_nics_there_can_be(fake):
+    """LAB_NICS_MAX of them, each with all that can be said of its place."""
+    n = 32
+    nics = ''.join(f'      - {{network: lan, bridge: {1 + i // 16}, '
+                   f'slot: {1 + i % 16}}}\n' for i in range(n))
+    fake.ok('up', fake.file('name: many\nnetworks: {lan: }\nmachines:\n'
+                            f'  alice:\n    nics:\n{nics}'))
+    try:
+        assert nic_ids(fake) == [f'alice.{i}' for i in range(n)]
+    finally:
+        fake.ok('down')
+
+
 @pytest.mark.parametrize('args, status, says', [
     (['attach', 'alice', '2'], 1, "alice has no NIC '2'"),
     (['attach', 'alice', 'bob.0'], 1, "alice has no NIC 'bob.0'"),
