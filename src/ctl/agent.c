@@ -16,8 +16,6 @@
 
 /* Until the agent has answered, hello is said so often. */
 #define HELLO_INTERVAL_NS (1000 * NS_PER_MS)
-/* An answer that comes later than this answers nothing of ours. */
-#define HELLO_ANSWER_NS (3000 * NS_PER_MS)
 /* A frame that has not grown for so long is given up.  More patient than
  * AGENT_FRAME_MS asks for: a guest that is emulated on a busy host stops for
  * seconds in mid-frame, and giving up a good frame loses output. */
@@ -50,7 +48,7 @@ struct agent {
 	bool attached;			/* there is a line */
 	bool ready;			/* the agent has answered */
 	uint64_t hello_ns;		/* when hello was last said */
-	unsigned int n_hellos;		/* said and not yet answered */
+	uint16_t token;			/* of the last hello; 0: none yet */
 	struct bytes in;		/* read, not yet a whole frame */
 	uint64_t in_ns;			/* when it last grew */
 	struct bytes out;		/* frames to be written */
@@ -103,10 +101,11 @@ static void say_hello(struct agent *agent, uint64_t now_ns)
 	/* One unread hello in the line is enough. */
 	if (agent->out.len)
 		return;
-	if (send_frame(agent, AGENT_HELLO, 0, &version, 1)) {
+	/* 0 is for an agent that starts. */
+	if (!++agent->token)
+		agent->token = 1;
+	if (send_frame(agent, AGENT_HELLO, agent->token, &version, 1))
 		agent->hello_ns = now_ns;
-		agent->n_hellos++;
-	}
 }
 
 static struct command *command_get(struct agent *agent, int id)
@@ -141,42 +140,37 @@ void agent_detach(struct agent *agent)
 {
 	agent->attached = false;
 	agent->ready = false;
-	agent->n_hellos = 0;
 	end_all(agent);
 	bytes_free(&agent->in);
 	bytes_free(&agent->out);
 }
 
 /*
- * READY is either an answer to a hello of ours or the word of an agent that
- * has just started.  In the latter case, if commands were running, they are
- * gone; in the former there can be none that the hello has ended, since none
- * are started before the first answer.
+ * READY is the word of an agent that has just started (token 0) or its answer
+ * to a hello of ours, however late.  The former comes before all answers; if it
+ * comes later than the first of them, the commands of before are gone.  An
+ * answer ends none of ours: the line keeps its order, and no hello is said once
+ * there was an answer, so each was read before any command.
  */
-static void take_ready(struct agent *agent, const uint8_t *payload, size_t len,
-		       uint64_t now_ns)
+static void take_ready(struct agent *agent, const struct agent_hdr *hdr,
+		       const uint8_t *payload)
 {
-	if (len != 1 || *payload != AGENT_VERSION) {
+	if (hdr->len != 1 || *payload != AGENT_VERSION) {
 		log_limited(LOG_WARN, "agent: the guest's agent speaks another version of the protocol");
 		return;
 	}
-	if (agent->n_hellos &&
-	    now_ns - agent->hello_ns < HELLO_ANSWER_NS) {
-		agent->n_hellos--;
-	} else {
-		agent->n_hellos = 0;
+	if (!hdr->stream)
 		end_all(agent);
-	}
 	agent->ready = true;
 }
 
 static void take_frame(struct agent *agent, const struct agent_hdr *hdr,
-		       const uint8_t *payload, uint64_t now_ns)
+		       const uint8_t *payload)
 {
 	struct command *c;
 
 	if (hdr->type == AGENT_READY) {
-		take_ready(agent, payload, hdr->len, now_ns);
+		take_ready(agent, hdr, payload);
 		return;
 	}
 	c = command_get(agent, hdr->stream);
@@ -219,7 +213,7 @@ static void skip_noise(struct agent *agent)
 	bytes_drop(&agent->in, sync ? (size_t)(sync - front) : agent->in.len);
 }
 
-static void take_frames(struct agent *agent, uint64_t now_ns)
+static void take_frames(struct agent *agent)
 {
 	while (agent->in.len) {
 		const uint8_t *front = bytes_front(&agent->in);
@@ -237,7 +231,7 @@ static void take_frames(struct agent *agent, uint64_t now_ns)
 		}
 		if (agent->in.len < (size_t)AGENT_HDR_LEN + hdr.len)
 			return;
-		take_frame(agent, &hdr, front + AGENT_HDR_LEN, now_ns);
+		take_frame(agent, &hdr, front + AGENT_HDR_LEN);
 		bytes_drop(&agent->in, (size_t)AGENT_HDR_LEN + hdr.len);
 	}
 }
@@ -248,7 +242,7 @@ void agent_input(struct agent *agent, const void *data, size_t len,
 	if (!agent->attached || !bytes_append(&agent->in, data, len))
 		return;
 	agent->in_ns = now_ns;
-	take_frames(agent, now_ns);
+	take_frames(agent);
 }
 
 /* Turn waiting standard input into frames, as far as window and line allow. */
@@ -297,7 +291,7 @@ void agent_tick(struct agent *agent, uint64_t now_ns)
 	/* The sender died in mid-frame, or it never was one. */
 	if (agent->in.len && now_ns - agent->in_ns >= FRAME_PATIENCE_NS) {
 		skip_noise(agent);
-		take_frames(agent, now_ns);
+		take_frames(agent);
 	}
 	for (int id = 1; id <= AGENT_STREAMS_MAX; id++) {
 		struct command *c = command_get(agent, id);

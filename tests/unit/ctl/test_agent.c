@@ -70,9 +70,10 @@ static void guest(struct fixture *f, uint8_t type, uint16_t stream,
 	agent_input(f->agent, frame, (size_t)AGENT_HDR_LEN + len, f->now_ns);
 }
 
-static void guest_ready(struct fixture *f)
+/* @token: of the hello it answers, 0: the agent has just started. */
+static void guest_ready(struct fixture *f, uint16_t token)
 {
-	guest(f, AGENT_READY, 0, &(uint8_t){ AGENT_VERSION }, 1);
+	guest(f, AGENT_READY, token, &(uint8_t){ AGENT_VERSION }, 1);
 }
 
 static void guest_number(struct fixture *f, uint8_t type, uint16_t stream,
@@ -148,8 +149,8 @@ static int start(struct fixture *f)
 {
 	int id;
 
-	expect_frame(f, AGENT_HELLO, 0, &(uint8_t){ AGENT_VERSION }, 1);
-	guest_ready(f);
+	expect_frame(f, AGENT_HELLO, 1, &(uint8_t){ AGENT_VERSION }, 1);
+	guest_ready(f, 0);
 	assert_true(agent_ready(f->agent));
 	id = agent_exec(f->agent, argv, 3, &sink, NULL);
 	assert_true(id > 0);
@@ -163,13 +164,13 @@ static void hello_until_ready(void **state)
 
 	assert_int_equal(agent_exec(f->agent, argv, 3, &sink, NULL),
 			 -ENOTCONN);
-	expect_frame(f, AGENT_HELLO, 0, &(uint8_t){ AGENT_VERSION }, 1);
+	expect_frame(f, AGENT_HELLO, 1, &(uint8_t){ AGENT_VERSION }, 1);
 	agent_tick(f->agent, f->now_ns);
 	expect_silence(f);
 	f->now_ns += 2 * NS_PER_S;
 	agent_tick(f->agent, f->now_ns);
-	expect_frame(f, AGENT_HELLO, 0, &(uint8_t){ AGENT_VERSION }, 1);
-	guest_ready(f);
+	expect_frame(f, AGENT_HELLO, 2, &(uint8_t){ AGENT_VERSION }, 1);
+	guest_ready(f, 0);
 	f->now_ns += 2 * NS_PER_S;
 	agent_tick(f->agent, f->now_ns);
 	expect_silence(f);
@@ -291,9 +292,70 @@ static void guest_restarts(void **state)
 	struct fixture *f = *state;
 
 	start(f);
-	guest_ready(f);
+	guest_ready(f, 0);
 	assert_string_equal(told, "exit:-1 ");
 	assert_true(agent_ready(f->agent));
+}
+
+/* Hellos that lay in the line until the agent started are all answered after
+ * its own word, when a command runs already. */
+static void many_hellos_answered(void **state)
+{
+	struct fixture *f = *state;
+	int id;
+
+	expect_frame(f, AGENT_HELLO, 1, &(uint8_t){ AGENT_VERSION }, 1);
+	for (uint16_t token = 2; token <= 5; token++) {
+		f->now_ns += 2 * NS_PER_S;
+		agent_tick(f->agent, f->now_ns);
+		expect_frame(f, AGENT_HELLO, token,
+			     &(uint8_t){ AGENT_VERSION }, 1);
+	}
+	guest_ready(f, 0);
+	id = agent_exec(f->agent, argv, 3, &sink, NULL);
+	assert_true(id > 0);
+	for (uint16_t token = 1; token <= 5; token++)
+		guest_ready(f, token);
+	assert_string_equal(told, "");
+	guest_number(f, AGENT_EXIT, (uint16_t)id, 0);
+	assert_string_equal(told, "exit:0 ");
+}
+
+/* A slow guest's answer is an answer all the same. */
+static void hello_answered_late(void **state)
+{
+	struct fixture *f = *state;
+	int id;
+
+	expect_frame(f, AGENT_HELLO, 1, &(uint8_t){ AGENT_VERSION }, 1);
+	f->now_ns += 2 * NS_PER_S;
+	agent_tick(f->agent, f->now_ns);
+	expect_frame(f, AGENT_HELLO, 2, &(uint8_t){ AGENT_VERSION }, 1);
+	f->now_ns += 60 * NS_PER_S;
+	guest_ready(f, 1);
+	assert_true(agent_ready(f->agent));
+	id = agent_exec(f->agent, argv, 3, &sink, NULL);
+	assert_true(id > 0);
+	f->now_ns += 60 * NS_PER_S;
+	guest_ready(f, 2);
+	assert_string_equal(told, "");
+	guest_number(f, AGENT_EXIT, (uint16_t)id, 0);
+	assert_string_equal(told, "exit:0 ");
+}
+
+/* Tokens start over after the last one, and never are that of an agent's start. */
+static void tokens_come_round(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t got[AGENT_PAYLOAD_MAX];
+	struct agent_hdr hdr;
+
+	for (unsigned int i = 0; i < 2 * UINT16_MAX; i++) {
+		assert_true(next_frame(f, &hdr, got));
+		assert_int_not_equal(hdr.stream, 0);
+		f->now_ns += 2 * NS_PER_S;
+		agent_tick(f->agent, f->now_ns);
+	}
 }
 
 static void line_goes(void **state)
@@ -397,6 +459,9 @@ int main(void)
 		with_agent(broken_off_frame),
 		with_agent(random_bytes),
 		with_agent(guest_restarts),
+		with_agent(many_hellos_answered),
+		with_agent(hello_answered_late),
+		with_agent(tokens_come_round),
 		with_agent(line_goes),
 		with_agent(stdin_window),
 		with_agent(signals_and_hangup),
