@@ -4,7 +4,8 @@
  * its exit status, its standard input, and Ctrl-C.
  *
  * Three threads: the main one follows the stream of output; one sends standard
- * input; one waits for signals and sends them on.
+ * input; one waits for signals and sends them on, or, before the command has
+ * begun, ends the program.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -27,6 +28,8 @@ enum {
 	/* The command could not be run; as docker and podman have it, since
 	 * the lower ones are the command's own. */
 	EXIT_EXEC = 125,
+	/* Plus its number, as in a shell: ended by a signal. */
+	EXIT_SIGNAL = 128,
 	STDIN_BLOCK = 16384,
 	REQUEST_TIMEOUT_MS = 20000,
 };
@@ -53,9 +56,9 @@ static void print_help(FILE *out)
 	      "  -n, --no-stdin     pass on none\n"
 	      "      --lab NAME     of which lab (default: the only one)\n"
 	      "  -h, --help         this text\n\n"
-	      "Exit status: the command's own; 128 + N if signal N ended it; "
-	      "127 if the machine\nhas no such command; 125 if it could not be "
-	      "run at all.\n\n"
+	      "Exit status: the command's own; 128 + N if signal N ended it, "
+	      "or ended exec\nbefore the command had begun; 127 if the machine "
+	      "has no such command; 125 if it\ncould not be run at all.\n\n"
 	      "Examples:\n"
 	      "  backplane exec alice -- ping -c 3 10.0.0.2\n"
 	      "  backplane exec bob -- sh -c 'lspci -k; ip address'\n"
@@ -197,23 +200,44 @@ static void *send_stdin(void *arg)
 	return NULL;
 }
 
-static void *send_signals(void *arg)
+/* The command's number; 0: not known yet. */
+static int known_id(struct session *s)
 {
-	struct session *s = arg;
-	int id = wait_for_id(s);
+	int id;
+
+	pthread_mutex_lock(&s->lock);
+	id = s->id;
+	pthread_mutex_unlock(&s->lock);
+	return id;
+}
+
+static void send_signal(struct session *s, int id, int number)
+{
+	json_t *body = json_pack("{s:i}", "signal", number);
 	struct reply reply;
 	char path[128];
-	int number;
 
 	snprintf(path, sizeof(path), "/v1/machines/%s/exec/%d/signal",
 		 s->machine, id);
-	while (!sigwait(&s->signals, &number)) {
-		json_t *body = json_pack("{s:i}", "signal", number);
+	client_request(s->lab.socket, "POST", path, body, REQUEST_TIMEOUT_MS,
+		       &reply);
+	reply_clear(&reply);
+	json_decref(body);
+}
 
-		client_request(s->lab.socket, "POST", path, body,
-			       REQUEST_TIMEOUT_MS, &reply);
-		reply_clear(&reply);
-		json_decref(body);
+/* Signals are the command's as soon as there is one; until then, ours.  One
+ * that the lab has just started then loses its client, which ends it too. */
+static void *send_signals(void *arg)
+{
+	struct session *s = arg;
+	int number;
+
+	while (!sigwait(&s->signals, &number)) {
+		int id = known_id(s);
+
+		if (!id)
+			_exit(EXIT_SIGNAL + number);
+		send_signal(s, id, number);
 	}
 	return NULL;
 }

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command lines, lab files and labs that cannot come up; the real program."""
+import fcntl
 import os
 import pathlib
+import signal
+import socket
+import subprocess
 
 import pytest
 
@@ -72,6 +76,28 @@ def test_no_lab_is_up(cli):
     assert cli.labs() == []
     assert "lab 'two' is not up" in cli('down', 'two').stderr
     assert 'cannot be a lab' in cli('ps', '--lab', '../x').stderr
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM,
+                                    signal.SIGHUP])
+def test_exec_is_interrupted_before_the_command_runs(cli, number):
+    """A lab that takes the connection and never answers."""
+    folder = cli.rundir / 'mute'
+    folder.mkdir(mode=0o700)
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / 'lab.sock'))
+        listener.listen()
+        listener.settimeout(10)
+        p = cli.popen('exec', '--lab', 'mute', 'alice', 'true',
+                      stdin=subprocess.DEVNULL)
+        peer = listener.accept()[0]
+        with peer:
+            assert peer.recv(4096).startswith(b'POST /v1/machines/alice/exec')
+            p.send_signal(number)
+            assert p.wait(10) == 128 + number
+    os.close(lock)
 
 
 @pytest.fixture
