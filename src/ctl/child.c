@@ -70,6 +70,18 @@ static char **with_name(char *const *argv)
 	return all;
 }
 
+/* A new log; that of the process before, which may say why it had to be started
+ * again, stays beside it. */
+static int open_log(const char *log)
+{
+	char former[sizeof(((struct child *)0)->log) + 2];
+
+	snprintf(former, sizeof(former), "%s.1", log);
+	rename(log, former);
+	return open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC,
+		    0600);
+}
+
 int child_start(struct child *child, char *const *argv, const char *log)
 {
 	pid_t parent = getpid();
@@ -77,8 +89,7 @@ int child_start(struct child *child, char *const *argv, const char *log)
 	int log_fd;
 
 	snprintf(child->log, sizeof(child->log), "%s", log);
-	log_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC,
-		      0600);
+	log_fd = open_log(child->log);
 	if (log_fd < 0)
 		return refuse(child, log);
 	all = with_name(argv);

@@ -148,11 +148,16 @@ bool rundir_is_up(const char *lab)
 	return fd == -EWOULDBLOCK;
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len > end_len && !strcmp(name + len - end_len, end);
+}
+
 static bool is_log(const char *name)
 {
-	size_t len = strlen(name);
-
-	return len > 4 && !strcmp(name + len - 4, ".log");
+	return ends_in(name, ".log") || ends_in(name, ".log.1");
 }
 
 static void remove_files(const char *path, bool keep_logs)

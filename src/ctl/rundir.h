@@ -35,7 +35,8 @@ bool rundir_is_up(const char *lab);
 
 /**
  * rundir_clean() - remove what is in a folder whose lock the caller holds
- * @keep_logs: all but files that end in ".log"; else the folder as well
+ * @keep_logs: all but files that end in ".log" or ".log.1"; else the folder as
+ *	well
  */
 void rundir_clean(const char *lab, bool keep_logs);
 

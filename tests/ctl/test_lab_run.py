@@ -287,6 +287,24 @@ def test_killed_server_is_started_again(two):
     two.assert_nothing_left()
 
 
+def test_log_of_a_killed_server_stays(two):
+    """It says why the server had to be started again; down keeps it, too."""
+    log = two.rundir / 'two/serve.log'
+    with log.open('a') as file:
+        file.write('last words\n')
+    server = two.labs()[0]['server']
+    os.kill(server['pid'], signal.SIGKILL)
+    two.wait(lambda: two.labs()[0]['server'].get('pid') not in (
+        None, server['pid']), 'not started again')
+    former = log.with_name('serve.log.1')
+    assert 'last words' in former.read_text()
+    assert 'last words' not in log.read_text()
+    two.ok('down', '--keep-logs')
+    assert former.exists() and log.exists()
+    two.ok('down', 'two')
+    two.assert_nothing_left()
+
+
 def test_killed_supervisor(two):
     """Its children go with it, and what it left is no obstacle."""
     os.kill(two.labs()[0]['pid'], signal.SIGKILL)
