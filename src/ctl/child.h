@@ -28,8 +28,8 @@ void child_init(struct child *child);
 /**
  * child_start() - run `backplane ARGV...`
  * @argv: from the command's name on, ends with NULL
- * @log: file to be made anew, one that is there is renamed to @log.1; its end is
- *	quoted if the process fails
+ * @log: file to be made anew, one that is there is renamed to @log.1; its end
+ *	is quoted if the process fails
  *
  * Return: 0 or -errno; then nothing runs and child->reason says why.
  */

@@ -12,6 +12,7 @@
 
 #include "ctl/lab_config.h"
 #include "ctl/lab_schema.h"
+#include "ctl/lab_slots.h"
 #include "nic/model.h"
 
 /* A lab file is read whole; a larger one is not a lab file. */
@@ -220,6 +221,18 @@ static bool check_nic(const struct lab *lab, const struct lab_machine *m,
 	return true;
 }
 
+static bool check_disks(const struct lab *lab, const struct lab_machine *m,
+			struct lab_error *error)
+{
+	for (unsigned int i = 0; i < m->n_disks; i++)
+		/* `backplane vm` would cut it up. */
+		if (strchr(m->disks[i].image, ','))
+			return lab_refuse(error, lab->file, m->disks[i].line,
+					  "machines.%s.disks[%u].image: a path with a comma cannot be used: '%s'",
+					  m->name, i, m->disks[i].image);
+	return true;
+}
+
 static bool check_taps(const struct lab *lab, struct lab_error *error)
 {
 	for (unsigned int i = 0; i < lab->n_networks; i++) {
@@ -263,6 +276,10 @@ static bool check_lab(struct lab *lab, struct lab_error *error)
 			if (!check_nic(lab, &lab->machines[i],
 				       &lab->machines[i].nics[j], error))
 				return false;
+	for (unsigned int i = 0; i < lab->n_machines; i++)
+		if (!check_disks(lab, &lab->machines[i], error) ||
+		    !lab_check_slots(lab, &lab->machines[i], error))
+			return false;
 	for (unsigned int i = 0; i < lab->n_machines; i++) {
 		struct lab_machine *m = &lab->machines[i];
 

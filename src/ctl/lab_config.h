@@ -2,7 +2,7 @@
  *
  * A lab: machines, networks and what joins them, as read from a YAML file.
  *
- * The file's keys are one table (lab_config.c): the decoder, `backplane lab
+ * The file's keys are one table (lab_schema.c): the decoder, `backplane lab
  * schema` and the reference in docs/lab-file.md come from it.  A struct lab
  * that lab_load() returns has been checked as a whole: names are unique,
  * networks exist, every NIC has an address of its own, paths are absolute.
@@ -50,10 +50,6 @@ enum {
  * is also a text. */
 #define LAB_POLL_US_DEFAULT 50
 
-/* Smallest and largest memory of a machine, in bytes. */
-#define LAB_MEMORY_MIN (64ull << 20)
-#define LAB_MEMORY_MAX (64ull << 30)
-
 /* An address with its prefix length, "10.0.0.1/24". */
 struct lab_address {
 	int family;		/* AF_INET or AF_INET6 */
@@ -83,6 +79,7 @@ struct lab_disk {
 	char format[LAB_FORMAT_MAX];	/* "raw", "qcow2"; "": by its name */
 	bool read_only;
 	unsigned int slot;		/* as of struct vm_disk_config */
+	unsigned int line;		/* where it stands in the file */
 };
 
 struct lab_machine {

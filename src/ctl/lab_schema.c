@@ -15,6 +15,8 @@
 #include "ctl/lab_value.h"
 #include "nic/model.h"
 #include "port/port.h"
+#include "switch/mac_table.h"
+#include "vmm/memory.h"
 #include "vmm/vm.h"
 
 #define TEXT_OF(number) TEXT_OF_WORD(number)
@@ -23,7 +25,7 @@
 static bool decode_mapping(struct decoder *d, const struct key *keys,
 			   yaml_node_t *node, void *object);
 
-/* The i-th item of a list that is there and short enough; NULL: refused. */
+/* Is it a list, and short enough?  *@n: its entries, none if it is empty. */
 static bool check_list(struct decoder *d, const struct key *key,
 		       yaml_node_t *node, unsigned int *n)
 {
@@ -206,10 +208,11 @@ static bool decode_disks(struct decoder *d, const struct key *key,
 	if (!check_list(d, key, node, &n))
 		return false;
 	for (unsigned int i = 0; i < n; i++) {
+		yaml_node_t *item = list_item(d, node, i);
 		size_t len = path_push_idx(d, i);
 
-		if (!decode_mapping(d, key->sub, list_item(d, node, i),
-				    &m->disks[i]))
+		m->disks[i].line = lab_line_of(item);
+		if (!decode_mapping(d, key->sub, item, &m->disks[i]))
 			return false;
 		m->n_disks = i + 1;
 		lab_path_pop(d, len);
@@ -300,8 +303,8 @@ static const struct key network_keys[] = {
 	  offsetof(struct lab_network, ageing_s), 1, 1000000, false, "300",
 	  NULL, "How long an address stays learnt after it was last seen." },
 	{ "mac_table", decode_number, "number",
-	  offsetof(struct lab_network, mac_table), 1, 1000000, false, "8192",
-	  NULL, "How many addresses are learnt at most." },
+	  offsetof(struct lab_network, mac_table), 1, MAC_TABLE_MAX, false,
+	  "8192", NULL, "How many addresses are learnt at most." },
 	{ "taps", decode_taps, "list of tap interfaces",
 	  offsetof(struct lab_network, taps), 0, LAB_TAPS_MAX, false, NULL,
 	  NULL, "Host interfaces joined to the network; made if not there." },
@@ -351,8 +354,8 @@ static const struct key disk_keys[] = {
 	  offsetof(struct lab_disk, read_only), 0, 0, false, "no",
 	  NULL, "Whether the guest must not write it." },
 	{ "slot", decode_number, "number",
-	  offsetof(struct lab_disk, slot), 2, 31, false, NULL,
-	  NULL, "PCI slot (board pc); the next free one from 5 on if not given." },
+	  offsetof(struct lab_disk, slot), VM_PC_SLOT_FIRST, VM_SLOT_LAST,
+	  false, NULL, NULL, "PCI slot (board pc); the next free one from 5 on if not given." },
 	{ 0 },
 };
 
@@ -364,10 +367,10 @@ static const struct key machine_keys[] = {
 	  offsetof(struct lab_machine, spare_ports), 0, VM_PORTS_MAX, false,
 	  "4", NULL, "Root ports without a card (board pcie)." },
 	{ "vcpus", decode_number, "number",
-	  offsetof(struct lab_machine, vcpus), 1, 16, false, "1",
+	  offsetof(struct lab_machine, vcpus), 1, VM_CPUS_MAX, false, "1",
 	  NULL, "Virtual CPUs." },
 	{ "memory", decode_size, "size",
-	  offsetof(struct lab_machine, memory), LAB_MEMORY_MIN, LAB_MEMORY_MAX,
+	  offsetof(struct lab_machine, memory), VM_MEMORY_MIN, VM_MEMORY_MAX,
 	  false, "256M", NULL, "RAM, in M or G (powers of 1024)." },
 	{ "kernel", decode_path, "a file's path",
 	  offsetof(struct lab_machine, kernel), 0, 0, false, NULL,

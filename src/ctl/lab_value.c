@@ -142,6 +142,9 @@ bool decode_size(struct decoder *d, const struct key *key,
 	if (v < key->min)
 		return refuse(d, node, "is too small: expected at least %lluM, not '%.64s'",
 			      (unsigned long long)key->min >> 20, text);
+	if (v % VM_MEMORY_ALIGN)
+		return refuse(d, node, "expected a multiple of %lluM, not '%.64s'",
+			      VM_MEMORY_ALIGN >> 20, text);
 	*(uint64_t *)field = v;
 	return true;
 }

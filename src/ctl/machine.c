@@ -144,8 +144,6 @@ static void add_disk(struct command_line *c, const struct lab_disk *disk)
 {
 	char slot[24] = "";
 
-	if (strchr(disk->image, ','))	/* `backplane vm` would cut it up */
-		c->overflow = true;
 	if (disk->slot)
 		snprintf(slot, sizeof(slot), ",slot=%u", disk->slot);
 	add_word(c, "--disk");
@@ -206,7 +204,7 @@ static bool vm_command(struct machine *m, struct command_line *c)
 	add_word(c, "--api");
 	add_word(c, "%s", m->api_path);
 	if (c->overflow)
-		machine_refuse(m, "its paths are too long, or have a comma");
+		machine_refuse(m, "its paths are too long");
 	return !c->overflow;
 }
 

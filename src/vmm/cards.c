@@ -18,9 +18,8 @@ enum {
 	 * functions 1, and so on: INTx pins of what is behind ports of one slot
 	 * share a line.  The bridges follow from the top down. */
 	PORT_FIRST_SLOT = 1, PORT_N_SLOTS = 22,
-	DISK_FIRST_SLOT_PC = 5, DISK_FIRST_SLOT_PCIE = 23,
-	BRIDGE_LAST_SLOT = 30,
-	BRIDGE_FIRST_SLOT = BRIDGE_LAST_SLOT - VM_BRIDGES_MAX + 1,
+	DISK_FIRST_SLOT_PCIE = 23,
+	BRIDGE_FIRST_SLOT = VM_SLOT_BRIDGE - VM_BRIDGES_MAX + 1,
 
 	/* The guest lets five seconds pass before it acts. */
 	ASK_AGAIN_S = 10,
@@ -28,6 +27,7 @@ enum {
 _Static_assert(PORT_FIRST_SLOT + PORT_N_SLOTS <= DISK_FIRST_SLOT_PCIE &&
 	       DISK_FIRST_SLOT_PCIE + VM_DISKS_MAX <= BRIDGE_FIRST_SLOT,
 	       "ports, disks and bridges do not overlap");
+_Static_assert((int)VM_SLOT_LAST == PCI_N_SLOTS - 1, "slots of a bus");
 _Static_assert((int)PORT_FIRST_SLOT + PORT_N_SLOTS <= PCI_PORT_SLOTS,
 	       "they are wired for ports");
 _Static_assert(VM_PORTS_MAX <= PORT_N_SLOTS * 8, "eight functions a slot");
@@ -64,7 +64,7 @@ static int add_port(struct cards *cards, unsigned int i)
 /* Conventional bridge @i, made when the first card asks for it. */
 static int need_bridge(struct cards *cards, unsigned int i)
 {
-	unsigned int devfn = PCI_DEVFN(BRIDGE_LAST_SLOT - i, 0);
+	unsigned int devfn = PCI_DEVFN(VM_SLOT_BRIDGE - i, 0);
 	struct pci_bridge *bridge;
 	int err;
 
@@ -140,13 +140,25 @@ struct place {
 static int find_slot(const struct pci_bus *bus, unsigned int wanted,
 		     unsigned int first)
 {
+	if (wanted >= PCI_N_SLOTS)
+		return -EINVAL;
 	if (wanted)
-		return wanted < PCI_N_SLOTS && !bus->fn[PCI_DEVFN(wanted, 0)] ?
-		       (int)wanted : -EBUSY;
+		return bus->fn[PCI_DEVFN(wanted, 0)] ? -EBUSY : (int)wanted;
 	for (unsigned int i = first; i < PCI_N_SLOTS; i++)
 		if (!bus->fn[PCI_DEVFN(i, 0)])
 			return (int)i;
 	return -ENOSPC;
+}
+
+/* Why find_slot() found none. */
+static int refuse_slot(struct vm_error *error, int err, unsigned int wanted)
+{
+	if (err == -ENOSPC)
+		return refuse(error, err, "no slot is free");
+	if (err == -EINVAL)
+		return refuse(error, err, "there is no slot %u, the last one is "
+			      "%d", wanted, VM_SLOT_LAST);
+	return refuse(error, err, "slot %u is taken", wanted);
 }
 
 static bool port_free(const struct pci_bridge *port)
@@ -185,7 +197,7 @@ static int find_place(struct cards *cards, const struct vm_nic_config *config,
 		return place_in_port(cards, config, p, error);
 	if (!config->bridge) {
 		p->bus = &cards->host->root;
-		slot = find_slot(p->bus, config->slot, PCI_SLOT_NIC);
+		slot = find_slot(p->bus, config->slot, VM_PC_SLOT_NIC);
 		snprintf(p->where, sizeof(p->where), "%d", slot);
 	} else {
 		slot = need_bridge(cards, config->bridge - 1);
@@ -198,9 +210,7 @@ static int find_place(struct cards *cards, const struct vm_nic_config *config,
 			 config->bridge, slot);
 	}
 	if (slot < 0)
-		return refuse(error, slot, slot == -ENOSPC ?
-			      "no slot is free" : "slot %u is taken",
-			      config->slot);
+		return refuse_slot(error, slot, config->slot);
 	p->devfn = PCI_DEVFN((unsigned int)slot, 0);
 	return 0;
 }
@@ -298,9 +308,9 @@ int cards_add_disk(struct cards *cards, const struct vm_disk_config *config,
 		return refuse(error, -EINVAL, "a disk's slot can be chosen on "
 			      "the board pc only");
 	slot = find_slot(root, config->slot, pcie ? DISK_FIRST_SLOT_PCIE :
-			 DISK_FIRST_SLOT_PC);
+			 VM_PC_SLOT_DISK);
 	if (slot < 0)
-		return refuse(error, slot, "slot %u is taken", config->slot);
+		return refuse_slot(error, slot, config->slot);
 	snprintf(where, sizeof(where), "%d", slot);
 	err = disk_create(cards->host, &config->image, where, cards->mem,
 			  &cards->disk[i]);

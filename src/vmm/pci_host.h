@@ -31,7 +31,6 @@
 #include "vmm/pci_bus.h"
 
 enum {
-	PCI_SLOT_NIC = 3,	/* the first that is not soldered onto */
 	PCI_PORT_SLOTS = 24,	/* of the pcie board's, the first that may have
 				 * root ports in them */
 	PCI_PORT_PIN = 4,	/* that those use: INTD#, as cards use INTA# */

@@ -343,7 +343,7 @@ static void hello_answered_late(void **state)
 	assert_string_equal(told, "exit:0 ");
 }
 
-/* Tokens start over after the last one, and never are that of an agent's start. */
+/* Tokens start over after the last one, but never with an agent's, 0. */
 static void tokens_come_round(void **state)
 {
 	struct fixture *f = *state;

@@ -196,16 +196,17 @@ static const struct {
 	{ "name: x\nmachine:\n  a:\n", 2, "did you mean 'machines'?" },
 	{ "name: x\nzebra: 1\n", 2, "expected one of name, networks" },
 	{ M "    vcpu: 1\n", 5, "machines.a.vcpu: there is no such key; did you mean 'vcpus'?" },
-	{ M "    vcpus: 0\n", 5, "machines.a.vcpus: expected a number from 1 to 16, not '0'" },
-	{ M "    vcpus: 17\n", 5, "expected a number" },
+	{ M "    vcpus: 0\n", 5, "machines.a.vcpus: expected a number from 1 to 128, not '0'" },
+	{ M "    vcpus: 129\n", 5, "expected a number" },
 	{ M "    vcpus: 99999999999999999999\n", 5, "expected a number" },
 	{ M "    vcpus: -1\n", 5, "expected a number" },
 	{ M "    vcpus: 1x\n", 5, "expected a number" },
 	{ M "    vcpus: [1]\n", 5, "expected number, not a list" },
 	{ M "    memory: 512\n", 5, "machines.a.memory: expected a size such as 512M" },
-	{ M "    memory: 1M\n", 5, "too small: expected at least 64M" },
-	{ M "    memory: 65G\n", 5, "at most 64G" },
-	{ M "    memory: 18446744073709551615G\n", 5, "at most 64G" },
+	{ M "    memory: 1M\n", 5, "too small: expected at least 32M" },
+	{ M "    memory: 257G\n", 5, "at most 256G" },
+	{ M "    memory: 18446744073709551615G\n", 5, "at most 256G" },
+	{ M "    memory: 129M\n", 5, "expected a multiple of 2M" },
 	{ M "    memory: {}\n", 5, "not a mapping" },
 	{ M "    kernel:\n", 5, "machines.a.kernel" },
 	{ M "    append: \"a\\nb\"\n", 5, "expected one line" },
@@ -252,9 +253,33 @@ static const struct {
 	    "      - {network: n, plugged: no, bridge: 1}\n", 7,
 	  "only into a root port" },
 	{ N "        bridge: 5\n", 7, "expected a number from 1 to 4" },
+	{ N "        slot: 40\n", 6,
+	  "nics[0].slot: expected a number from 2 to 31 here, not '40'" },
+	{ N "        slot: 1\n", 6, "expected a number from 2 to 31 here" },
+	{ N "        slot: 32\n        bridge: 1\n", 6,
+	  "expected a number from 1 to 31 here" },
+	{ N "        slot: 7\n      - {network: n, slot: 7}\n", 8,
+	  "machines.a.nics[1].slot: 7 is taken" },
+	{ N "        slot: 7\n        bridge: 2\n"
+	    "      - {network: n, slot: 7, bridge: 2}\n", 9, "7 is taken" },
+	{ M "    board: pcie\n    nics:\n"
+	    "      - {network: n, slot: 9}\n      - {network: n, slot: 9}\n",
+	  8, "9 is taken" },
+	{ N "        slot: 29\n      - {network: n, bridge: 2}\n", 8,
+	  "nics[1].bridge: the bridge's own slot, 29, is taken" },
+	{ N "        slot: 5\n    disks:\n      - {image: i, slot: 5}\n", 9,
+	  "disks[0].slot: is taken" },
+	{ M "    board: pcie\n    disks:\n      - {image: i, slot: 5}\n", 7,
+	  "disks[0].slot: can be chosen on the board pc only" },
+	{ M "    disks:\n      - {image: i}\n      - {image: j, slot: 5}\n", 7,
+	  "disks[1].slot: is taken" },
+	{ M "    disks:\n      - image: 'a,b'\n", 6,
+	  "machines.a.disks[0].image: a path with a comma" },
 	{ N "        link: maybe\n", 7, "expected up or down, not 'maybe'" },
 	{ "name: x\nnetworks:\n  n: {ageing: 0}\nmachines: {a: }\n", 3,
 	  "networks.n.ageing: expected a number from 1" },
+	{ "name: x\nnetworks:\n  n: {mac_table: 65536}\nmachines: {a: }\n", 3,
+	  "networks.n.mac_table: expected a number from 1 to 65535" },
 	{ "name: x\nnetworks:\n  n: {taps: [../x]}\nmachines: {a: }\n", 3,
 	  "networks.n.taps[0]: expected a tap" },
 	{ "name: x\nnetworks:\n  n: {taps: [sixteen-letters0]}\nmachines: {a: }\n",
@@ -286,6 +311,49 @@ static void refusals(void **state unused)
 	}
 }
 
+/* What the VMM would place is not refused. */
+static void slots(void **state unused)
+{
+	static const char *const good[] = {
+		N "        slot: 2\n      - {network: n, slot: 31}\n",
+		N "      - {network: n, slot: 3}\n",
+		N "        slot: 30\n      - {network: n, bridge: 2, slot: 30}\n",
+		N "        slot: 7\n        bridge: 1\n"
+		"      - {network: n, slot: 7, bridge: 2}\n"
+		"      - {network: n, slot: 7}\n",
+		M "    board: pcie\n    nics:\n"
+		"      - {network: n, slot: 176}\n"
+		"      - {network: n, slot: 176, plugged: no}\n",
+	};
+	char text[8192];
+	struct lab *lab;
+	int n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		lab = parse(good[i]);
+		if (!lab)
+			fail_msg("%s\nwas answered by: %s", good[i],
+				 error.text);
+		lab_free(lab);
+	}
+	/* All that have room on the pc's bus, and one more; on the other board
+	 * there is no end to them. */
+	for (unsigned int n_nics = 29; n_nics <= 30; n_nics++) {
+		n = snprintf(text, sizeof(text), M "    nics:\n");
+		for (unsigned int i = 0; i < n_nics; i++)
+			n += snprintf(text + n, sizeof(text) - (size_t)n,
+				      "      - network: n\n");
+		lab = parse(text);
+		assert_int_equal(!lab, n_nics == 30);
+		lab_free(lab);
+	}
+	assert_non_null(strstr(error.text, "nics[29].slot: none is free"));
+	snprintf(text + n, sizeof(text) - (size_t)n, "    board: pcie\n");
+	lab = parse(text);
+	assert_non_null(lab);
+	lab_free(lab);
+}
+
 static void too_many(void **state unused)
 {
 	char text[8192];
@@ -308,7 +376,7 @@ static void too_many(void **state unused)
 static void long_cmdline(void **state unused)
 {
 	char text[16384];
-	int n = snprintf(text, sizeof(text), M "    append: ");
+	int n = snprintf(text, sizeof(text), M "    board: pcie\n    append: ");
 
 	memset(text + n, 'a', LAB_APPEND_MAX - 1);
 	n += LAB_APPEND_MAX - 1;
@@ -344,6 +412,7 @@ int main(void)
 		cmocka_unit_test(cmdline),
 		cmocka_unit_test(sockets_and_ports),
 		cmocka_unit_test(refusals),
+		cmocka_unit_test(slots),
 		cmocka_unit_test(too_many),
 		cmocka_unit_test(long_cmdline),
 		cmocka_unit_test(missing_file),

@@ -522,6 +522,23 @@ static void test_cards_that_cannot_be_had(void **state)
 	stop(&s);
 }
 
+/* A slot that is not there is not one that is taken. */
+static void test_slots_that_cannot_be_had(void **state)
+{
+	struct vm_nic_config nic = {
+		.path = t.server[0].path, .id = "c", .bridge = 1, .slot = 40,
+	};
+	struct vm_error error;
+
+	SKIP_WITHOUT_KVM();
+	assert_int_equal(cards_add(&t.cards, &nic, false, &error), -EINVAL);
+	assert_string_equal(error.text,
+			    "there is no slot 40, the last one is 31");
+	nic.slot = 1;
+	assert_int_equal(cards_add(&t.cards, &nic, false, &error), -EBUSY);
+	assert_string_equal(error.text, "slot 1 is taken");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -536,6 +553,7 @@ int main(void)
 		T(test_another_card),
 		T(test_a_card_that_is_not_there_any_more),
 		T(test_cards_that_cannot_be_had),
+		T(test_slots_that_cannot_be_had),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
