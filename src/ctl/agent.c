@@ -29,6 +29,9 @@ enum {
 	/* Standard input goes out in such portions, so that a signal never
 	 * waits behind more than this. */
 	OUT_LOW = 2 * AGENT_PAYLOAD_MAX,
+	/* Bytes that may wait for a guest that does not read: a command line
+	 * for each stream, and as much again for the rest. */
+	OUT_MAX = 2 * AGENT_STREAMS_MAX * (AGENT_HDR_LEN + AGENT_PAYLOAD_MAX),
 };
 
 /* One command. */
@@ -77,7 +80,13 @@ bool agent_ready(const struct agent *agent)
 	return agent->ready;
 }
 
-/* Queue a whole frame or nothing. */
+/* Does the guest leave too much unread for one more frame? */
+static bool out_full(const struct agent *agent)
+{
+	return agent->out.len > OUT_MAX - AGENT_HDR_LEN - AGENT_PAYLOAD_MAX;
+}
+
+/* Queue a whole frame or nothing: no memory, or too much is waiting. */
 static bool send_frame(struct agent *agent, enum agent_type type, int stream,
 		       const void *payload, size_t len)
 {
@@ -88,6 +97,8 @@ static bool send_frame(struct agent *agent, enum agent_type type, int stream,
 		.len = (uint16_t)len,
 	};
 
+	if (out_full(agent))
+		return false;
 	agent_hdr_put(&hdr, frame);
 	if (len)
 		memcpy(frame + AGENT_HDR_LEN, payload, len);
@@ -282,6 +293,14 @@ void agent_sent(struct agent *agent, size_t len)
 	bytes_drop(&agent->out, len);
 }
 
+bool agent_busy(const struct agent *agent)
+{
+	for (unsigned int i = 0; i < AGENT_STREAMS_MAX; i++)
+		if (agent->commands[i].abandoned)
+			return true;
+	return false;
+}
+
 void agent_tick(struct agent *agent, uint64_t now_ns)
 {
 	if (!agent->attached)
@@ -331,7 +350,7 @@ int agent_exec(struct agent *agent, const char *const *argv,
 	if (id > AGENT_STREAMS_MAX)
 		return -EBUSY;
 	if (!send_frame(agent, AGENT_EXEC, id, payload, len))
-		return -ENOMEM;
+		return out_full(agent) ? -EAGAIN : -ENOMEM;
 	agent->commands[id - 1] = (struct command){
 		.used = true, .sink = *sink, .sink_arg = arg,
 	};
@@ -361,7 +380,9 @@ int agent_signal(struct agent *agent, int id, uint8_t number)
 
 	if (!c || c->abandoned)
 		return -ENOENT;
-	return send_frame(agent, AGENT_SIGNAL, id, &number, 1) ? 0 : -ENOMEM;
+	if (send_frame(agent, AGENT_SIGNAL, id, &number, 1))
+		return 0;
+	return out_full(agent) ? -EAGAIN : -ENOMEM;
 }
 
 void agent_abandon(struct agent *agent, int id)
@@ -372,7 +393,7 @@ void agent_abandon(struct agent *agent, int id)
 	if (!c)
 		return;
 	c->abandoned = true;
-	/* If this finds no memory, agent_tick() kills it later. */
+	/* If this finds no room, agent_tick() kills it later. */
 	if (!send_frame(agent, AGENT_SIGNAL, id, &number, 1))
-		log_debug("agent: no memory to hang up on a command");
+		log_debug("agent: no room to hang up on a command");
 }

@@ -62,17 +62,21 @@ const void *agent_output(struct agent *agent, size_t *len);
 /** agent_sent() - the first @len of those were written */
 void agent_sent(struct agent *agent, size_t len);
 
-/** agent_tick() - do what is due; call at least every AGENT_TICK_MS */
+/** agent_tick() - do what is due; call at least every AGENT_TICK_MS while a
+ * command runs, agent_busy(), or the agent is not ready */
 void agent_tick(struct agent *agent, uint64_t now_ns);
 
 enum { AGENT_TICK_MS = 200 };
+
+/** agent_busy() - is there a command that has been abandoned and goes on? */
+bool agent_busy(const struct agent *agent);
 
 /**
  * agent_exec() - start a command
  *
  * Return: its number (> 0); -ENOTCONN: the agent is not ready; -EBUSY: too many
  * commands; -E2BIG: the arguments are too long; -EINVAL: there are none;
- * -ENOMEM.
+ * -EAGAIN: the guest does not read what is sent to it; -ENOMEM.
  */
 int must_check agent_exec(struct agent *agent, const char *const *argv,
 			  unsigned int n_args, const struct agent_sink *sink,
@@ -87,7 +91,7 @@ int must_check agent_exec(struct agent *agent, const char *const *argv,
 int must_check agent_stdin(struct agent *agent, int id, const void *data,
 			   size_t len);
 
-/** agent_signal() - 0, -ENOENT, -ENOMEM */
+/** agent_signal() - 0; -ENOENT; -EAGAIN: as of agent_exec(); -ENOMEM */
 int must_check agent_signal(struct agent *agent, int id, uint8_t number);
 
 /** agent_abandon() - hang up on a command; its sink is not called again */

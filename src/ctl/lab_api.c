@@ -392,6 +392,10 @@ static void exec_refused(struct api_request *request, const struct machine *m,
 	case -E2BIG:
 		api_error(request, 400, "the command is too long");
 		break;
+	case -EAGAIN:
+		api_error(request, 503, "%s does not read what is sent to it",
+			  m->config->name);
+		break;
 	default:
 		api_error(request, 500, "%s", strerror(-err));
 	}

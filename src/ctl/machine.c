@@ -420,7 +420,7 @@ bool machine_busy(const struct machine *m)
 {
 	return m->state == MACHINE_STARTING || m->state == MACHINE_BOOTING ||
 	       m->state == MACHINE_STOPPING || m->n_execs ||
-	       m->console.n_viewers;
+	       agent_busy(m->agent) || m->console.n_viewers;
 }
 
 /* Does the line have to wait for a client? */

@@ -8,7 +8,7 @@
  *
  * Linked with the program's own main() and commands in the place of vm.c.  The
  * agent to run is $FAKE_VM_AGENT.  A machine named "broken" fails as a VMM
- * without KVM would.  The agent's "poweroff" is what the test puts in PATH.
+ * without KVM would; one named "mallory" prints on its console without end.  The agent's "poweroff" is what the test puts in PATH.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -182,9 +182,21 @@ static bool move(int from, int to)
 	return n > 0;
 }
 
+/* What comes of a guest that prints without end: control bytes, no newline. */
+static bool flood(int fd)
+{
+	static uint8_t block[65536];
+
+	for (size_t i = 0; !block[sizeof(block) - 1]; i++)
+		block[i] = (uint8_t)(i * 167 + (i >> 8));
+	return send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) >=
+		0 || errno == EAGAIN;
+}
+
 /* Until the power goes, or whoever is at the other end of a line. */
 static void run(struct fake_vm *vm, int signals)
 {
+	bool floods = !strcmp(vm->name, "mallory");
 	struct signalfd_siginfo info;
 
 	for (;;) {
@@ -195,14 +207,19 @@ static void run(struct fake_vm *vm, int signals)
 			{ .fd = vm->pty_fd, .events = POLLIN },
 		};
 
+		if (floods)
+			fds[1].events |= POLLOUT;
 		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+			return;
+		if (fds[1].revents & POLLOUT && !flood(vm->console_fd))
 			return;
 		if (fds[0].revents &&
 		    read(signals, &info, sizeof(info)) == sizeof(info)) {
 			/* TERM: the plug; USR1: the guest's poweroff. */
 			return;
 		}
-		if (fds[1].revents && !move(vm->console_fd, vm->console_fd))
+		if (fds[1].revents & ~POLLOUT &&
+		    !move(vm->console_fd, vm->console_fd))
 			return;
 		if (fds[2].revents && !move(vm->agent_fd, vm->pty_fd))
 			return;
