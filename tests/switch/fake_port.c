@@ -11,6 +11,13 @@ static struct fake_port *fake_of(struct port *port)
 
 static void keep(struct fake_frame *to, const struct frame *frame)
 {
+	size_t len = frame->hdr_len;
+
+	/* No more and no less than it says. */
+	for (unsigned int i = 0; i < frame->n_segs; i++)
+		len += frame->segs[i].iov_len;
+	if (len != frame->len)
+		abort();
 	to->len = frame->len;
 	/* One byte more would be seen by AddressSanitizer. */
 	to->data = malloc(frame->len);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +374,184 @@ static void test_flood_to_a_full_inbox(void **state)
 	assert_false(worker_round(lab->workers[1]));
 }
 
+/* ---- T13, T17 ---- */
+
+/* A large frame from port 0 to port 1, which takes none: cut up over there. */
+static struct fake_frame *send_large(struct lab *lab, struct packet *packet,
+				     uint32_t payload_len)
+{
+	struct fake_frame *large;
+
+	lab->p[1]->port.caps = (struct port_caps){ .max_len = 1514 };
+	packet_make(&(struct packet_spec) {
+		.dst = 11, .src = 10, .payload_len = payload_len,
+		.seed = 5 }, packet);
+	large = fake_send(lab->p[0], packet);
+	large->flags = FRAME_CSUM_PARTIAL;
+	large->gso = FRAME_GSO_TCP4;
+	large->gso_size = 1000;
+	large->gso_hdr_len = packet->payload_off;
+	large->csum_start = packet->l4_off;
+	large->csum_offset = packet->csum_offset;
+	return large;
+}
+
+/* What has left into an inbox is not the sender's any more: it may write over
+ * it, or take it away, before and while it is delivered. */
+static void test_changed_under_way(void **state)
+{
+	struct lab *lab = *state;
+	struct fake_port *to = lab->p[1];
+	static struct packet packet;
+	struct fake_frame *large = send_large(lab, &packet, 10000);
+	uint32_t sum = 0;
+
+	run_one(lab, 0);
+	assert_rx(lab, 0, 0, 0, 0);
+	memset(large->data, 0xee, large->len);
+	to->rx_room = 4;
+	run_one(lab, 1);
+	assert_int_equal(to->n_rx, 4);
+	free(large->data);
+	large->data = NULL;
+	to->rx_room = FAKE_UNLIMITED;
+	run_one(lab, 1);
+	assert_int_equal(to->n_rx, 10);
+	for (unsigned int i = 0; i < 10; i++) {
+		const uint8_t *got = to->rx[i].data;
+
+		assert_true(packet_csum_good(got, to->rx[i].len, packet.l3_off,
+					     packet.l4_off));
+		assert_memory_equal(got + packet.payload_off, packet.data +
+				    packet.payload_off + sum, 1000);
+		sum += 1000;
+	}
+}
+
+/* What the inbox had no room for is the sender's still: it is read again. */
+static void test_changed_while_held(void **state)
+{
+	struct lab *lab = *state;
+	enum { N = 6, LEN = 60000 };
+	struct fake_port *from = lab->p[0];
+	unsigned int left;
+
+	for (unsigned int i = 0; i < N; i++)
+		send_eth(lab, 0, 11, LEN, i);
+	run_one(lab, 0);
+	left = from->n_tx - 1;
+	assert_in_range(left, 1, N - 1);
+	/* Shorter, and somebody else's. */
+	for (unsigned int i = left; i < N; i++) {
+		from->tx[1 + i].len = 100;
+		from->tx[1 + i].data[5] = 13;
+	}
+	run(lab);
+	advance(lab, PORT_HOLD_RETRY_NS);
+	run(lab);
+	assert_rx(lab, 0, left, 0, N - left);
+	for (unsigned int i = left; i < N; i++) {
+		assert_int_equal(lab->p[3]->rx[i - left].len, 100);
+		assert_memory_equal(lab->p[3]->rx[i - left].data,
+				    from->tx[1 + i].data, 100);
+	}
+}
+
+struct flipper {
+	uint8_t *data;
+	uint32_t len;
+	bool stop;
+};
+
+static void *flip(void *arg)
+{
+	struct flipper *f = arg;
+
+	for (uint32_t i = 1; !__atomic_load_n(&f->stop, __ATOMIC_RELAXED); i++)
+		__atomic_store_n(&f->data[i * 2654435761u % f->len],
+				 (uint8_t)i, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/* It is read once: whatever the sender writes meanwhile, headers and payload,
+ * sizes are those that were checked, and checksums are of what arrives. */
+static void test_changed_while_copied(void **state)
+{
+	struct lab *lab = *state;
+	struct fake_port *to = lab->p[1];
+	static struct packet packet;
+	unsigned int n_changed = 0;
+
+	for (unsigned int n = 0; n < 300 || (!n_changed && n < 4000); n++) {
+		struct fake_frame *large = send_large(lab, &packet, 30000);
+		struct flipper f = { large->data + packet.payload_off, 30000,
+				     false };
+		pthread_t thread;
+
+		assert_int_equal(pthread_create(&thread, NULL, flip, &f), 0);
+		run(lab);
+		__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+		assert_int_equal(to->n_rx, 30);
+		for (unsigned int i = 0; i < 30; i++) {
+			const struct fake_frame *got = &to->rx[i];
+
+			assert_int_equal(got->len, packet.payload_off + 1000);
+			assert_true(packet_csum_good(got->data, got->len,
+						     packet.l3_off,
+						     packet.l4_off));
+			n_changed += !!memcmp(got->data + packet.payload_off,
+					      packet.data + packet.payload_off
+					      + 1000 * i, 1000);
+		}
+		fake_clear_rx(to);
+		free(large->data);
+		lab->p[0]->n_to_send = lab->p[0]->n_tx = 1;
+	}
+	assert_int_not_equal(n_changed, 0);
+}
+
+/* Nobody sees what another's frame has left behind in an inbox: not the next
+ * sender's receiver, nor the next port of that number. */
+static void test_nothing_stale(void **state)
+{
+	struct lab *lab = *state;
+	struct fake_port *to = lab->p[1];
+	enum { LEN = 60000, SECRET = 0x77 };
+
+	for (uint32_t len = 14; len < 600; len++) {
+		struct fake_frame *frame;
+
+		if (len % 32 == 14) {
+			/* Round the ring, somebody's secrets. */
+			for (unsigned int i = 0; i < 6; i++) {
+				send_eth(lab, 0, 11, LEN, i);
+				frame = &lab->p[0]->tx[lab->p[0]->n_to_send -
+						       1];
+				memset(frame->data + 12, SECRET, LEN - 12);
+				run(lab);
+			}
+			fake_clear_rx(to);
+			/* One that is not delivered any more. */
+			send_eth(lab, 0, 11, LEN, 1);
+			run_one(lab, 0);
+			vswitch_detach(&to->port);
+			assert_int_equal(vswitch_attach(lab->sw, &to->port),
+					 0);
+			send_eth(lab, 1, 255, 60, 1);	/* who it is */
+			run(lab);
+		}
+		send_eth(lab, 2, 11, len, len);
+		frame = &lab->p[2]->tx[lab->p[2]->n_to_send - 1];
+		memset(frame->data + 12, 0, len - 12);
+		run(lab);
+		assert_int_equal(to->n_rx, 1);
+		assert_int_equal(to->rx[0].len, len);
+		assert_memory_equal(to->rx[0].data, frame->data, len);
+		fake_clear_rx(to);
+	}
+}
+
 /* ---- ports come and go ---- */
 
 static void test_link_down(void **state)
@@ -450,6 +629,10 @@ int main(void)
 		T(test_slow_receiver),
 		T(test_stuck_receiver),
 		T(test_flood_to_a_full_inbox),
+		T(test_changed_under_way),
+		T(test_changed_while_held),
+		T(test_changed_while_copied),
+		T(test_nothing_stale),
 		T(test_link_down),
 		T(test_detach_with_frames_under_way),
 		T(test_foreign_worker),
