@@ -607,6 +607,71 @@ static void test_large_changed_while_held(void **state)
 	assert_int_equal(lab->p[0]->n_tx, 4);
 }
 
+/* What comes out of one port goes into the other, as in a bridge behind two;
+ * as many frames as it has room for.  How many. */
+static unsigned int through_cable(struct fake_port *from, struct fake_port *to)
+{
+	static struct packet packet;
+	unsigned int n = from->n_rx;
+
+	/* What was sent is out of the way. */
+	while (to->n_tx) {
+		free(to->tx[--to->n_tx].data);
+		to->tx[to->n_tx] = to->tx[--to->n_to_send];
+	}
+	for (unsigned int i = 0; i < n && to->n_to_send < 1000; i++) {
+		packet.len = from->rx[i].len;
+		memcpy(packet.data, from->rx[i].data, packet.len);
+		fake_send(to, &packet);
+	}
+	fake_clear_rx(from);
+	return n;
+}
+
+/* T24: two ports in one other network: what is broadcast goes round for ever,
+ * and is not limited.  A round is as short as ever, the ports beside it are
+ * served, and lose nothing; when the loop is cut it is over. */
+static void test_loop(void **state)
+{
+	struct lab *lab = *state;
+	enum { N_STORM = 64, N_ROUNDS = 2000 };
+	uint64_t n_cable = 0;
+
+	learn_all(lab);
+	for (unsigned int i = 0; i < N_STORM; i++)
+		send_eth(lab, 2, 255, 12, i);
+	for (unsigned int i = 0; i < N_ROUNDS; i++) {
+		uint64_t before = verdicts_sum(lab);
+
+		send_eth(lab, 0, 11, 10, i);
+		fake_clear_rx(lab->p[0]);
+		fake_clear_rx(lab->p[1]);
+		assert_true(worker_round(lab->worker));
+		/* A batch for each that sends. */
+		assert_in_range(verdicts_sum(lab) - before, 1, 2 * BATCH_MAX +
+				1);
+		assert_int_equal(lab->p[0]->n_tx, 1 + i + 1);
+		assert_in_range(lab->p[1]->n_rx, 1, 2 * BATCH_MAX + 1);
+		n_cable += through_cable(lab->p[2], lab->p[3]);
+		n_cable += through_cable(lab->p[3], lab->p[2]);
+	}
+	assert_true(n_cable > N_ROUNDS * N_STORM / 4);
+	assert_int_equal(queue(lab->p[1])->stats.rx_full.v, 0);
+	assert_int_equal(queue(lab->p[0])->stats.tx_held.v, 0);
+	assert_int_equal(vswitch_macs(lab->sw, (struct vswitch_mac[8]){ 0 }, 8),
+			 N_PORTS);
+	port_set_link(&lab->p[3]->port, false);
+	for (unsigned int i = 0; i < N_STORM; i++) {
+		run(lab);
+		n_cable = through_cable(lab->p[2], lab->p[3]) +
+			through_cable(lab->p[3], lab->p[2]);
+		fake_clear_rx(lab->p[0]);
+		fake_clear_rx(lab->p[1]);
+	}
+	assert_int_equal(n_cable, 0);
+	assert_false(worker_round(lab->worker));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -635,6 +700,7 @@ int main(void)
 		TEST(test_large_flood),
 		TEST(test_large_resumes),
 		TEST(test_large_changed_while_held),
+		TEST(test_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
