@@ -157,14 +157,6 @@ struct pci_state {
 	uint8_t model[] cache_aligned;	/* ops->state_size bytes */
 };
 
-/* A part of a memory BAR that a host may map into its guest: its byte @off is
- * that of the file.  Accesses to it do not reach the model any more. */
-struct pci_bar_window {
-	unsigned int bar;
-	int fd;				/* the same for all of a BAR */
-	uint64_t off, len;		/* whole pages */
-};
-
 /* A place where only that something was written counts, not what: a host may
  * have it signal an eventfd in the place of calling bar_write(). */
 struct pci_doorbell {
@@ -201,8 +193,6 @@ struct pci_dev {
 	struct msix msix;		/* in the state block */
 
 	/* Other ways to reach BARs, set by the model if it has any. */
-	const struct pci_bar_window *windows;
-	unsigned int n_windows;
 	const struct pci_doorbell *doorbells;
 	unsigned int n_doorbells;
 	const struct pci_shared_reg *shared_regs; /* see shared_regs.h */

@@ -538,8 +538,6 @@ static int connect_to(const char *path, struct vfu_session *session,
 		return -ENOMEM;
 	c->fd = c->shared_call = -1;
 	c->alone = sched_alone();
-	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
-		c->regions[i].fd = -1;
 	list_init(&c->pending);
 	pthread_mutex_init(&c->send_lock, NULL);
 	pthread_mutex_init(&c->lock, NULL);
@@ -578,8 +576,6 @@ void vfu_client_close(struct vfu_client *client)
 		munmap(client->shared, PCI_SHARED_PAGE);
 	for (unsigned int i = 0; i < client->n_fds; i++)
 		fd_close(&client->fds[i]);
-	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++)
-		fd_close(&client->regions[i].fd);
 	free(client->doorbells);
 	vfu_journal_close(&client->journal);
 	pthread_mutex_destroy(&client->send_lock);
@@ -609,7 +605,7 @@ int vfu_client_watch(const struct vfu_client *client, int epoll_fd)
 const struct vfu_region *vfu_client_region(const struct vfu_client *client,
 					   unsigned int index)
 {
-	static const struct vfu_region none = { .fd = -1 };
+	static const struct vfu_region none;
 
 	return index < VFIO_PCI_NUM_REGIONS ? &client->regions[index] : &none;
 }

@@ -29,20 +29,11 @@
 
 struct vfu_client;
 
-enum { VFU_CLIENT_WINDOWS_MAX = 8, VFU_CLIENT_DOORBELLS_MAX = 256 };
-
-/* A part of a region that is memory. */
-struct vfu_window {
-	uint64_t off, len;	/* in the region, which it is within */
-};
+enum { VFU_CLIENT_DOORBELLS_MAX = 256 };
 
 struct vfu_region {
 	uint64_t size;		/* bytes; 0: not there */
 	uint32_t flags;		/* VFIO_REGION_INFO_FLAG_* of <linux/vfio.h> */
-	int fd;			/* of the windows; -1: there are none */
-	uint64_t fd_offset;	/* where the region begins in it */
-	unsigned int n_windows;	/* which can be mapped */
-	struct vfu_window window[VFU_CLIENT_WINDOWS_MAX];
 };
 
 /* A write there may be an eventfd's. */

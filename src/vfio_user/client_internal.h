@@ -125,7 +125,7 @@ bool must_check vfu_client_shared_write(struct vfu_client *c,
 void vfu_client_shared_posted(struct vfu_client *c,
 			      const struct vfu_region_access *a);
 
-/** vfu_client_look_up() - regions, their windows and doorbells, interrupts */
+/** vfu_client_look_up() - regions, their doorbells, interrupts */
 int must_check vfu_client_look_up(struct vfu_client *c);
 
 #endif

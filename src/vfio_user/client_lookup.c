@@ -9,74 +9,24 @@
 
 #include "vfio_user/client_internal.h"
 
-enum {
-	INFO_LEN = sizeof(struct vfio_region_info),
-	SPARSE_LEN = sizeof(struct vfio_region_info_cap_sparse_mmap),
-	AREA_LEN = sizeof(struct vfio_region_sparse_mmap_area),
-};
-
-/* The windows that a region's info, @len bytes at @reply, tells of. */
-static void find_windows(struct vfu_region *region, const uint8_t *reply,
-			 size_t len)
-{
-	struct vfio_region_info_cap_sparse_mmap cap;
-	struct vfio_region_info info;
-	size_t at;
-
-	memcpy(&info, reply, sizeof(info));
-	at = info.cap_offset;
-	if (at < INFO_LEN || !range_within(at, SPARSE_LEN, len))
-		return;
-	memcpy(&cap, reply + at, sizeof(cap));
-	if (cap.header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
-		return;
-	at += SPARSE_LEN;
-	for (uint32_t i = 0; i < cap.nr_areas; i++, at += AREA_LEN) {
-		struct vfio_region_sparse_mmap_area area;
-
-		if (!range_within(at, AREA_LEN, len) ||
-		    region->n_windows == VFU_CLIENT_WINDOWS_MAX)
-			return;
-		memcpy(&area, reply + at, sizeof(area));
-		if (range_within(area.offset, area.size, region->size))
-			region->window[region->n_windows++] =
-				(struct vfu_window){ area.offset, area.size };
-	}
-}
-
 static int look_up_region(struct vfu_client *c, uint32_t index)
 {
-	uint8_t reply[INFO_LEN + SPARSE_LEN +
-		      VFU_CLIENT_WINDOWS_MAX * AREA_LEN];
 	struct vfio_region_info info = {
-		.argsz = sizeof(reply), .index = index,
+		.argsz = sizeof(info), .index = index,
 	};
 	struct vfu_request r = {
 		.command = VFU_GET_REGION_INFO, .fd = -1,
 		.body = &info, .body_len = sizeof(info),
-		.reply = reply, .reply_min = sizeof(info),
-		.reply_max = sizeof(reply),
+		.reply = &info, .reply_min = sizeof(info),
+		.reply_max = sizeof(info),
 	};
-	struct vfu_region *region = &c->regions[index];
-	size_t len;
-	int err = vfu_client_call(c, &r, &len);
+	int err = vfu_client_call(c, &r, NULL);
 
-	if (err)
-		return err;
-	memcpy(&info, reply, sizeof(info));
-	region->size = info.size;
-	region->flags = info.flags;
-	if (!(info.flags & VFIO_REGION_INFO_FLAG_MMAP) || !c->rx.n_fds)
-		return 0;
-	find_windows(region, reply, len);
-	/* Without a list all of it can be mapped. */
-	if (!(info.flags & VFIO_REGION_INFO_FLAG_CAPS))
-		region->window[region->n_windows++] =
-			(struct vfu_window){ 0, info.size };
-	region->fd = c->rx.fds[0];
-	region->fd_offset = info.offset;
-	c->rx.fds[0] = -1;
-	return 0;
+	if (!err)
+		c->regions[index] = (struct vfu_region){
+			info.size, info.flags,
+		};
+	return err;
 }
 
 static int add_doorbell(struct vfu_client *c, unsigned int index,
@@ -123,7 +73,9 @@ static int look_up_doorbells(struct vfu_client *c, uint32_t index)
 
 	if (!reply)
 		return -ENOMEM;
+	c->rx.want_fds = true;
 	err = vfu_client_call(c, &r, &len);
+	c->rx.want_fds = false;
 	for (unsigned int i = 0; !err && i < c->rx.n_fds; i++) {
 		c->fds[c->n_fds++] = c->rx.fds[i];
 		c->rx.fds[i] = -1;
@@ -141,6 +93,7 @@ static int look_up_doorbells(struct vfu_client *c, uint32_t index)
 		else
 			err = add_doorbell(c, index, &sub, first_fd);
 	}
+	vfu_client_drop_fds(c);
 	free(reply);
 	return err;
 }
@@ -179,16 +132,12 @@ int vfu_client_look_up(struct vfu_client *c)
 
 	if (!err && !(info.flags & VFIO_DEVICE_FLAGS_PCI))
 		err = -EPROTO;
-	c->rx.want_fds = true;
 	for (uint32_t i = 0; !err && i < min_of(info.n_regions,
 				(uint32_t)VFIO_PCI_NUM_REGIONS); i++) {
 		err = unless_unknown(look_up_region(c, i));
-		vfu_client_drop_fds(c);
 		if (!err && c->regions[i].size)
 			err = unless_unknown(look_up_doorbells(c, i));
-		vfu_client_drop_fds(c);
 	}
-	c->rx.want_fds = false;
 	for (uint32_t i = 0; !err && i < min_of(info.n_irqs,
 				(uint32_t)VFIO_PCI_NUM_IRQS); i++)
 		err = unless_unknown(look_up_irqs(c, i));

@@ -198,51 +198,17 @@ static uint64_t region_size(const struct vfu_server *s, uint32_t index)
 	return 0;
 }
 
-/* Which parts of a region can be mapped: written behind the info, if there is
- * room in the reply the client expects; returns the bytes that takes. */
-static uint32_t put_windows(const struct vfu_server *s, uint32_t index,
-			    uint32_t room, struct message *m)
-{
-	struct vfio_region_info_cap_sparse_mmap cap = {
-		.header = { VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0 },
-	};
-	uint8_t *at = m->reply + sizeof(struct vfio_region_info) + sizeof(cap);
-	uint32_t len;
-
-	for (unsigned int i = 0; i < s->dev->n_windows; i++)
-		cap.nr_areas += s->dev->windows[i].bar == index;
-	len = (uint32_t)(sizeof(cap) + cap.nr_areas *
-			 sizeof(struct vfio_region_sparse_mmap_area));
-	if (!cap.nr_areas || s->max_fds < 1)
-		return 0;
-	if (len > room)
-		return len;
-	memcpy(at - sizeof(cap), &cap, sizeof(cap));
-	for (unsigned int i = 0; i < s->dev->n_windows; i++) {
-		const struct pci_bar_window *w = &s->dev->windows[i];
-		struct vfio_region_sparse_mmap_area area = { w->off, w->len };
-
-		if (w->bar != index)
-			continue;
-		memcpy(at, &area, sizeof(area));
-		at += sizeof(area);
-		m->reply_fds[0] = w->fd;
-		m->n_reply_fds = 1;
-	}
-	return len;
-}
-
 static int do_get_region_info(struct vfu_server *s, struct message *m)
 {
 	struct vfio_region_info info;
-	uint32_t index, argsz, caps_len;
+	uint32_t index;
 
 	memcpy(&info, m->data, sizeof(info));
 	index = info.index;
-	argsz = info.argsz;
-	if (argsz < sizeof(info) || index >= VFIO_PCI_NUM_REGIONS)
+	if (info.argsz < sizeof(info) || index >= VFIO_PCI_NUM_REGIONS)
 		return -EINVAL;
 	info = (struct vfio_region_info){
+		.argsz = sizeof(info),
 		.index = index,
 		.size = region_size(s, index),
 	};
@@ -250,18 +216,8 @@ static int do_get_region_info(struct vfu_server *s, struct message *m)
 		info.flags = VFIO_REGION_INFO_FLAG_READ;
 	if (info.size && index != VFIO_PCI_ROM_REGION_INDEX)
 		info.flags |= VFIO_REGION_INFO_FLAG_WRITE;
-	caps_len = put_windows(s, index, argsz - (uint32_t)sizeof(info), m);
-	info.argsz = (uint32_t)sizeof(info) + caps_len;
-	m->reply_len = sizeof(info);
-	if (caps_len)
-		info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
-	/* If there was no room, it asks again with as much as we say. */
-	if (m->n_reply_fds) {
-		info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
-		info.cap_offset = sizeof(info);
-		m->reply_len += caps_len;
-	}
 	memcpy(m->reply, &info, sizeof(info));
+	m->reply_len = sizeof(info);
 	return 0;
 }
 
@@ -342,7 +298,8 @@ static int do_get_region_io_fds(struct vfu_server *s, struct message *m)
 	len += put_shared_regs(s, io.index, m, len);
 	io.count = (uint32_t)((len - sizeof(io)) / sizeof(struct vfu_io_fd));
 	io.argsz = (uint32_t)len;
-	if (len > argsz) {	/* as above */
+	/* If there was no room, it asks again with as much as we say. */
+	if (len > argsz) {
 		m->n_reply_fds = 0;
 		len = sizeof(io);
 	}

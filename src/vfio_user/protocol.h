@@ -137,10 +137,6 @@ enum {
 	VFU_SHARED_N = 0xff,		/* of each number */
 };
 
-static_assert(sizeof(struct vfio_region_info_cap_sparse_mmap) == 16 &&
-	      sizeof(struct vfio_region_sparse_mmap_area) == 16,
-	      "wire format");
-
 /* REGION_READ and REGION_WRITE; data follows in a write and a read's reply. */
 struct vfu_region_access {
 	uint64_t offset;	/* in the region */

@@ -300,7 +300,7 @@ static void refuses_other_protocols(void **state)
 	unlink(address.sun_path);
 }
 
-/* ---- windows, doorbells, sessions ---- */
+/* ---- doorbells, sessions ---- */
 
 static void reconnect(void)
 {
@@ -311,41 +311,21 @@ static void reconnect(void)
 	}
 }
 
-static void finds_windows_and_doorbells(void **state)
+static void finds_doorbells(void **state)
 {
-	int mem = memfd_create("window", 0), bell = eventfd(0, EFD_NONBLOCK);
-	const struct vfu_region *region;
+	int bell = eventfd(0, EFD_NONBLOCK);
 	const struct vfu_doorbell *bells;
 	unsigned int n;
 	uint64_t count;
-	char byte;
 
-	assert_int_equal(ftruncate(mem, TOY_BAR_SIZE), 0);
 	bells = vfu_client_doorbells(t.client, &n);
 	assert_int_equal(n, 0);
-	assert_int_equal(vfu_client_region(t.client, TOY_MSIX_BAR)->fd, -1);
-	/* The second is outside its region: no client need believe it. */
-	t.toy.windows[0] = (struct pci_bar_window){ TOY_MSIX_BAR, mem, 0x400,
-						    0x200 };
-	t.toy.windows[1] = (struct pci_bar_window){ TOY_MSIX_BAR, mem, 0x400,
-						    TOY_BAR_SIZE };
 	t.toy.doorbells[0] = (struct pci_doorbell){ 0, bell, 0x40, 2 };
 	t.toy.doorbells[1] = (struct pci_doorbell){ 0, bell, 0x44, 0 };
 	t.toy.doorbells[2] = (struct pci_doorbell){ 0, bell, 0x46, 3 };
 	t.toy.pci.doorbells = t.toy.doorbells;
-	t.toy.pci.windows = t.toy.windows;
 	__atomic_store_n(&t.toy.pci.n_doorbells, 3, __ATOMIC_RELEASE);
-	__atomic_store_n(&t.toy.pci.n_windows, 2, __ATOMIC_RELEASE);
 	reconnect();
-	region = vfu_client_region(t.client, TOY_MSIX_BAR);
-	assert_true(region->fd >= 0);
-	assert_int_equal(region->n_windows, 1);
-	assert_int_equal(region->window[0].off, 0x400);
-	assert_int_equal(region->window[0].len, 0x200);
-	assert_int_equal(pwrite(region->fd, "w", 1, 0x400), 1);
-	assert_int_equal(pread(mem, &byte, 1, 0x400), 1);
-	assert_int_equal(byte, 'w');
-	assert_int_equal(vfu_client_region(t.client, 0)->fd, -1);
 	bells = vfu_client_doorbells(t.client, &n);
 	assert_int_equal(n, 2);
 	assert_int_equal(bells[1].off, 0x44);
@@ -354,7 +334,6 @@ static void finds_windows_and_doorbells(void **state)
 	assert_int_equal(bells[0].fd, bells[1].fd);
 	assert_int_equal(eventfd_write(bells[0].fd, 1), 0);
 	assert_int_equal(eventfd_read(bell, &count), 0);
-	close(mem);
 	close(bell);
 }
 
@@ -425,7 +404,7 @@ int main(void)
 		T(a_second_client_is_turned_away),
 		T(a_live_socket_is_not_replaced),
 		T(refuses_other_protocols),
-		T(finds_windows_and_doorbells),
+		T(finds_doorbells),
 		T(comes_back_to_its_session),
 #undef T
 	};

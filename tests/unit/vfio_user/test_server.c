@@ -626,7 +626,7 @@ static void t15_a_client_gone_while_the_device_stops(void **state)
 	close(mem);
 }
 
-/* ---- windows and doorbells ---- */
+/* ---- doorbells ---- */
 
 /* A reply and the descriptors with it; how many of them. */
 static unsigned int reply_fds(uint16_t id, void *payload, size_t len, int *fds)
@@ -650,52 +650,6 @@ static unsigned int reply_fds(uint16_t id, void *payload, size_t len, int *fds)
 	len = c->cmsg_len - CMSG_LEN(0);
 	memcpy(fds, CMSG_DATA(c), len);
 	return (unsigned int)(len / sizeof(int));
-}
-
-static void tells_what_can_be_mapped(void **state)
-{
-	struct {
-		struct vfio_region_info info;
-		struct {	/* vfio_region_info_cap_sparse_mmap */
-			struct vfio_info_cap_header header;
-			uint32_t nr_areas, reserved;
-		} cap;
-		struct vfio_region_sparse_mmap_area area[2];
-	} r = { .info = { .argsz = sizeof(r.info), .index = 2 } };
-	int mem = memfd_create("window", 0), fds[VFU_MAX_FDS];
-	char byte = 0;
-
-	assert_int_equal(ftruncate(mem, 0x4000), 0);
-	t.toy.windows[0] = (struct pci_bar_window){ 2, mem, 0x1000, 0x1000 };
-	t.toy.windows[1] = (struct pci_bar_window){ 2, mem, 0x3000, 0x1000 };
-	t.toy.pci.windows = t.toy.windows;
-	t.toy.pci.n_windows = 2;
-	/* Not enough room: how much it takes, and no descriptor. */
-	request(1, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
-	assert_int_equal(reply_fds(1, &r.info, sizeof(r.info), fds), 0);
-	assert_int_equal(r.info.argsz, sizeof(r));
-	assert_int_equal(r.info.flags, VFIO_REGION_INFO_FLAG_READ |
-			 VFIO_REGION_INFO_FLAG_WRITE |
-			 VFIO_REGION_INFO_FLAG_CAPS);
-	assert_int_equal(r.info.cap_offset, 0);
-	request(2, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
-	assert_int_equal(reply_fds(2, &r, sizeof(r), fds), 1);
-	assert_true(r.info.flags & VFIO_REGION_INFO_FLAG_MMAP);
-	assert_int_equal(r.info.cap_offset, sizeof(r.info));
-	assert_int_equal(r.cap.header.id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
-	assert_int_equal(r.cap.header.version, 1);
-	assert_int_equal(r.cap.nr_areas, 2);
-	assert_int_equal(r.area[1].offset, 0x3000);
-	assert_int_equal(r.area[1].size, 0x1000);
-	assert_int_equal(pwrite(fds[0], "w", 1, 0x3000), 1);
-	assert_int_equal(pread(mem, &byte, 1, 0x3000), 1);
-	assert_int_equal(byte, 'w');
-	close(fds[0]);
-	/* Another region has none. */
-	r.info = (struct vfio_region_info){ .argsz = sizeof(r), .index = 0 };
-	request(3, VFU_GET_REGION_INFO, &r.info, sizeof(r.info));
-	assert_int_equal(reply_fds(3, &r.info, sizeof(r.info), fds), 0);
-	close(mem);
 }
 
 static void gives_doorbells(void **state)
@@ -790,7 +744,6 @@ int main(void)
 		T(truncated_memory_ends_the_connection),
 		T(an_unmap_is_answered_when_the_device_is_quiet),
 		T(t15_a_client_gone_while_the_device_stops),
-		T(tells_what_can_be_mapped),
 		T(gives_doorbells),
 		T(msix_waits_for_an_eventfd_in_the_pending_bits),
 #undef T

@@ -51,7 +51,6 @@ struct toy {
 	unsigned int widest;		/* access seen, bytes */
 	bool busy;			/* quiesce has to wait */
 	unsigned int n_quiesce, n_resume;	/* calls */
-	struct pci_bar_window windows[2];
 	struct pci_doorbell doorbells[3];
 	/* Causes, mask, info, store, call, asleep; or in a page: */
 	uint32_t own_words[6];
