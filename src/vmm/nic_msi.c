@@ -57,6 +57,7 @@ static int find_msi(struct nic_msi *msi, const uint8_t *config)
 		return -EPROTO;
 	log2 = (flags & PCI_MSI_FLAGS_QMASK) >> 1;
 	msi->msi_cap = cap;
+	msi->msi_layout = flags & (PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT);
 	msi->n_msi = min_of(1u << min_of(log2, 5u),
 			    vfu_client_irqs(msi->client,
 					    VFIO_PCI_MSI_IRQ_INDEX));
@@ -211,11 +212,11 @@ static void update_msix(struct nic_msi *msi, unsigned int vec)
 static void update_msi(struct nic_msi *msi, const uint8_t *cap)
 {
 	uint16_t flags = le16_load(cap + PCI_MSI_FLAGS);
-	bool is64 = flags & PCI_MSI_FLAGS_64BIT;
+	bool is64 = msi->msi_layout & PCI_MSI_FLAGS_64BIT;
 	uint64_t addr = le32_load(cap + PCI_MSI_ADDRESS_LO);
 	uint32_t data = le16_load(cap + (is64 ? PCI_MSI_DATA_64 :
 					 PCI_MSI_DATA_32));
-	uint32_t mask = !(flags & PCI_MSI_FLAGS_MASKBIT) ? 0 :
+	uint32_t mask = !(msi->msi_layout & PCI_MSI_FLAGS_MASKBIT) ? 0 :
 		le32_load(cap + (is64 ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32));
 	unsigned int granted = min_of(msi->n_msi, 1u <<
 		((flags & PCI_MSI_FLAGS_QSIZE) >> 4));
@@ -297,7 +298,7 @@ static int restore_caps(const struct nic_msi *msi, struct vfu_client *client,
 	int err = 0;
 
 	if (cap) {
-		len = msi_len(le16_load(config + cap + PCI_MSI_FLAGS));
+		len = msi_len(msi->msi_layout);
 		err = config_put(client, cap + PCI_MSI_ADDRESS_LO, config,
 				 len - PCI_MSI_ADDRESS_LO);
 		if (!err)

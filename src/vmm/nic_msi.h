@@ -38,6 +38,8 @@ struct nic_msi {
 	const char *id;			/* of the NIC, for messages */
 	unsigned int msi_cap, msix_cap;	/* in config space; 0: has none */
 	unsigned int n_msi;		/* MSI vectors */
+	uint16_t msi_layout;		/* flags that say where its fields are;
+					 * those in config space may change */
 	struct msix table;		/* as the guest wrote it; no pba[] */
 	struct pci_msix_place place;	/* of it */
 	enum nic_msi_mode mode;		/* what the guest has enabled */
