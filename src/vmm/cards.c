@@ -343,8 +343,11 @@ int cards_ask(struct cards *cards, const char *id, bool pull,
 			      "go of %s already", id);
 	pthread_mutex_lock(&cards->host->lock);
 	card->asked_ns = now_ns;
-	/* It may have been released a moment ago. */
-	if (card->port->present && (pull || pci_port_ask(card->port))) {
+	/* Not there, it may have been released a moment ago; or its server has
+	 * gone again, just when it was to be plugged in anew. */
+	if (!card->port->present) {
+		release(card);
+	} else if (pull || pci_port_ask(card->port)) {
 		pci_port_unplug(card->port);
 		release(card);
 	}
@@ -425,8 +428,10 @@ static int go_on(struct cards *cards, struct card *card,
 {
 	bool same = pci_nic_resumes(card->nic, fresh, session);
 	bool replug = !same && card->port;
-	int err;
+	int err = pci_nic_check(card->nic, fresh);
 
+	if (err)
+		return err;
 	/* The guest's driver finds the new card at the old one's addresses:
 	 * Linux's for virtio, when it lets go of a card, waits for its status
 	 * to become 0, which ones would never do. */

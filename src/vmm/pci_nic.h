@@ -96,15 +96,21 @@ bool pci_nic_is_lost(struct pci_nic *nic);
 bool pci_nic_resumes(const struct pci_nic *nic, const struct vfu_client *fresh,
 		     const struct vfu_session *session);
 
+/** pci_nic_check() - is what @fresh leads to the card that the guest knows?
+ * 0; -EPROTO: it is another one; -errno */
+int must_check pci_nic_check(const struct pci_nic *nic,
+			     struct vfu_client *fresh);
+
 /**
  * pci_nic_reconnect() - go on by another connection
- * @fresh: a new one, to the same socket, taken over
+ * @fresh: a new one, to the same socket, that pci_nic_check() has approved of;
+ *	taken over
  * @session: what it holds; if pci_nic_resumes(), the function goes on where it
  *	was, otherwise it is as after power-on, and gets the guest's set-up of
  *	its header
  * @old: the one before, for pci_nic_reconnected()
  *
- * Return: 0; -EPROTO: it is another card; -errno.
+ * Return: 0 or -errno.
  */
 int must_check pci_nic_reconnect(struct pci_nic *nic, struct vfu_client *fresh,
 				 const struct vfu_session *session,

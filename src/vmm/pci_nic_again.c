@@ -32,8 +32,7 @@ bool pci_nic_resumes(const struct pci_nic *nic, const struct vfu_client *fresh,
 		vfu_client_resumes(fresh, nic->client);
 }
 
-/* Is what @fresh leads to the card that the guest knows? */
-static int check_same(const struct pci_nic *nic, struct vfu_client *fresh)
+int pci_nic_check(const struct pci_nic *nic, struct vfu_client *fresh)
 {
 	static const uint8_t idents[] = {
 		PCI_VENDOR_ID, PCI_CLASS_REVISION, PCI_SUBSYSTEM_VENDOR_ID,
@@ -82,11 +81,11 @@ static int restore_header(const struct pci_nic *nic, struct vfu_client *fresh)
 static int set_up_again(struct pci_nic *nic, struct vfu_client *fresh,
 			const struct vfu_session *session, bool resumes)
 {
-	int err = check_same(nic, fresh);
+	int err = 0;
 
 	/* The server knows the function's state still, but that is not what
 	 * the guest has made of it. */
-	if (!err && !resumes && same_name(nic, session))
+	if (!resumes && same_name(nic, session))
 		err = vfu_client_reset(fresh);
 	if (!err)
 		err = pci_nic_give_intx(nic, fresh);

@@ -439,6 +439,43 @@ static void test_another_card(void **state)
 	assert_true(can_dma(1));
 }
 
+/* The same in a port: it stays plugged in, and can be taken out. */
+static void test_another_card_in_a_port(void **state)
+{
+	struct vm_error error;
+	struct cards_lost lost;
+
+	SKIP_WITHOUT_KVM();
+	stop(&t.server[0]);
+	find_lost(0, &lost);
+	assert_int_equal(start(&t.server[0]), 0);
+	t.server[0].toy.pci.config[PCI_SUBSYSTEM_ID] ^= 1;
+	t.server[0].toy.pci.reset_val[PCI_SUBSYSTEM_ID] ^= 1;
+	assert_int_equal(reconnect(&lost), -EPROTO);
+	assert_true(in(0, PORT, SLTSTA, 2) & PCI_EXP_SLTSTA_PDS);
+	assert_true(cards_find_lost(&t.cards, 0, &lost));
+	assert_int_equal(cards_ask(&t.cards, "a", true, &error), 0);
+	assert_true(cards_any_released(&t.cards));
+	cards_reap(&t.cards, wait_vcpus, NULL);
+	assert_null(t.cards.card[0].nic);
+}
+
+/* Its server goes again just when the card is out of the port. */
+static void test_a_card_out_of_its_port(void **state)
+{
+	struct vm_error error;
+	struct cards_lost lost;
+
+	SKIP_WITHOUT_KVM();
+	stop(&t.server[0]);
+	find_lost(0, &lost);
+	pci_port_unplug(t.cards.card[0].port);
+	assert_int_equal(cards_ask(&t.cards, "a", false, &error), 0);
+	assert_true(cards_any_released(&t.cards));
+	cards_reap(&t.cards, wait_vcpus, NULL);
+	assert_null(t.cards.card[0].nic);
+}
+
 /* It has been taken out meanwhile, and another put in its place. */
 static void test_a_card_that_is_not_there_any_more(void **state)
 {
@@ -551,6 +588,8 @@ int main(void)
 		T(test_too_much_while_away),
 		T(test_a_new_server),
 		T(test_another_card),
+		T(test_another_card_in_a_port),
+		T(test_a_card_out_of_its_port),
 		T(test_a_card_that_is_not_there_any_more),
 		T(test_cards_that_cannot_be_had),
 		T(test_slots_that_cannot_be_had),
