@@ -56,16 +56,6 @@ def test_validate_names_file_line_and_key(cli):
     cli.assert_nothing_left()
 
 
-@pytest.mark.parametrize('what,page', [
-    ('schema', 'docs/lab-file.md'), ('api', 'docs/api.md')])
-def test_reference_is_what_the_program_says(cli, what, page):
-    rows = [line for line in cli.ok('lab', what).splitlines()
-            if line.startswith('|')]
-    text = (ROOT / page).read_text(encoding='utf-8').splitlines()
-    assert len(rows) > 10
-    assert [row for row in rows if row not in text] == []
-
-
 def test_no_lab_is_up(cli):
     for args in (('down',), ('exec', 'a', 'true'), ('console', 'a'),
                  ('show', 'ports'), ('link', 'a.0', 'up')):
