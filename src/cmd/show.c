@@ -16,6 +16,17 @@ static const char *number(json_t *object, const char *key)
 	return cli_format("%lld", cli_number(object, key));
 }
 
+/* Of a port: its cable, unless it leads to nobody. */
+static const char *link_text(json_t *port)
+{
+	const char *kind = cli_text(port, "kind");
+
+	if (json_is_false(json_object_get(port, "connected")))
+		return strcmp(kind, "stream") && strcmp(kind, "dgram") ?
+		       "no guest" : "no peer";
+	return json_is_true(json_object_get(port, "link")) ? "up" : "down";
+}
+
 static void print_ports(json_t *reply, const char *name unused)
 {
 	struct cli_table table = { .right = { [4] = true, [6] = true,
@@ -27,14 +38,11 @@ static void print_ports(json_t *reply, const char *name unused)
 		"TX-FRAMES", "TX-BYTES", "RX-FRAMES", "RX-BYTES", "RX-FULL", NULL);
 	json_array_foreach(json_object_get(reply, "ports"), i, port) {
 		json_t *counters = json_object_get(port, "counters");
-		json_t *connected = json_object_get(port, "connected");
 
 		cli_row(&table, cli_text(port, "name"),
 			cli_text(port, "network"), cli_text(port, "kind"),
 			cli_text(port, "mac"), number(port, "worker"),
-			json_is_false(connected) ? "no guest" :
-			json_is_true(json_object_get(port, "link")) ? "up" :
-			"down",
+			link_text(port),
 			number(counters, "tx_frames"),
 			number(counters, "tx_bytes"),
 			number(counters, "rx_frames"),

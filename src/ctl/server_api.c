@@ -19,7 +19,8 @@
 /* What its worker knows about one port, copied. */
 struct port_view {
 	bool link_up;			/* the operator's cable */
-	bool connected;			/* a VMM is there */
+	bool has_peer;			/* it can be connected or not */
+	bool connected;			/* a VMM or another peer is there */
 	struct port_stats stats;	/* of all queues */
 	struct vfu_server_stats vfu;	/* if it is exported */
 };
@@ -42,9 +43,12 @@ static void view_ports(void *arg)
 			continue;
 		v->link_up = p->port->link_up;
 		port_stats_sum(p->port, &v->stats);
+		v->has_peer = p->vfu || p->port->ops->connected;
 		if (p->vfu) {
 			v->connected = vfu_server_connected(p->vfu);
 			v->vfu = *vfu_server_stats(p->vfu);
+		} else if (v->has_peer) {
+			v->connected = p->port->ops->connected(p->port);
 		}
 	}
 }
@@ -134,10 +138,10 @@ static json_t *port_json(const struct nic_server *server,
 		lab_mac_text(p->port->mac, mac);
 		json_object_set_new(o, "mac", json_string(mac));
 	}
-	if (p->vfu) {
+	if (v->has_peer)
 		json_object_set_new(o, "connected", json_boolean(v->connected));
+	if (p->vfu)
 		json_object_set_new(o, "vfio_user", vfu_json(&v->vfu));
-	}
 	json_object_set_new(o, "counters", stats_json(&v->stats));
 	if (p->port->counters)
 		json_object_set_new(o, "device", device_json(p->port));

@@ -40,6 +40,7 @@ struct dgram {
 	socklen_t peer_len;		/* 0: none known, or connected */
 	bool named;			/* the peer is the operator's choice */
 	bool connected;			/* needs no address */
+	bool lost;			/* nobody took what was sent last */
 
 	/* Received and not consumed: good[first..first + n) of the slots. */
 	unsigned int first, n;
@@ -69,6 +70,7 @@ static bool dgram_ready(struct watch *watch, uint32_t events)
 	if (events & EPOLLHUP) {
 		log_warn("port %s: the other end of its socket is closed",
 			 d->port.name);
+		d->lost = true;
 		worker_remove_watch(d->worker, watch);
 	}
 	if (events)
@@ -105,7 +107,10 @@ static void sort_out(struct dgram *d, const struct mmsghdr *msgs,
 	for (unsigned int i = 0; i < n; i++) {
 		if (!is_peers(d, &d->from[i], msgs[i].msg_hdr.msg_namelen)) {
 			counter_add(&d->counters.foreign, 1);
-		} else if (msgs[i].msg_len < FRAME_LEN_MIN ||
+			continue;
+		}
+		d->lost = false;
+		if (msgs[i].msg_len < FRAME_LEN_MIN ||
 			   msgs[i].msg_len > FRAME_LEN_MAX) {
 			counter_add(&d->port.queues[0].stats.tx_bad_len, 1);
 		} else {
@@ -215,6 +220,7 @@ static unsigned int not_sent(struct dgram *d, int why, unsigned int n)
 		return 1;
 	default:
 		/* Nobody is there, for the others neither. */
+		d->lost = true;
 		counter_add(&stats->rx_link_down, n);
 		return n;
 	}
@@ -240,6 +246,8 @@ static unsigned int dgram_rx_burst(struct port_queue *queue,
 				MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0)
 			sent = (int)not_sent(d, errno, n - done);
+		else
+			d->lost = false;
 		if (!sent)
 			break;
 		done += (unsigned int)sent;
@@ -267,6 +275,14 @@ static void dgram_destroy(struct port *port)
 	dgram_free(d);
 }
 
+/* Datagrams know of no connection: it is there as long as they get there. */
+static bool dgram_connected(const struct port *port)
+{
+	const struct dgram *d = container_of(port, struct dgram, port);
+
+	return (d->connected || d->peer_len) && !d->lost;
+}
+
 static const struct port_ops dgram_ops = {
 	.kind = "dgram",
 	.counters = counter_names,
@@ -274,6 +290,7 @@ static const struct port_ops dgram_ops = {
 	.tx_burst = dgram_tx_burst,
 	.tx_done = dgram_tx_done,
 	.rx_burst = dgram_rx_burst,
+	.connected = dgram_connected,
 	.destroy = dgram_destroy,
 };
 

@@ -119,6 +119,10 @@ struct port_ops {
 	void (*tx_arm)(struct port_queue *queue);
 	void (*tx_disarm)(struct port_queue *queue);
 
+	/** connected - is somebody behind it?  On the worker's thread.  NULL:
+	 * that is no question (a tap), or its host knows (a NIC). */
+	bool (*connected)(const struct port *port);
+
 	/** link - the operator pulls or plugs the cable.  NULL: nobody cares.*/
 	void (*link)(struct port *port, bool up);
 

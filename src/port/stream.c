@@ -304,12 +304,20 @@ static void stream_destroy(struct port *port)
 	stream_free(s);
 }
 
+static bool stream_connected(const struct port *port)
+{
+	const struct stream *s = container_of(port, struct stream, port);
+
+	return s->peer.fd >= 0 && !s->broken;
+}
+
 static const struct port_ops stream_ops = {
 	.kind = "stream",
 	.tx_burst = stream_tx_burst,
 	.tx_done = stream_tx_done,
 	.rx_burst = stream_rx_burst,
 	.rx_flush = stream_rx_flush,
+	.connected = stream_connected,
 	.destroy = stream_destroy,
 };
 

@@ -264,9 +264,15 @@ static void net_destroy(struct virtio_net *net)
 	vu_free(vu);
 }
 
+static bool net_connected(const struct virtio_net *net)
+{
+	return container_of(net, struct vhost_user, net)->peer.fd >= 0;
+}
+
 static const struct virtio_net_ops net_ops = {
 	.call = net_call,
 	.broken = net_broken,
+	.connected = net_connected,
 	.destroy = net_destroy,
 };
 

@@ -135,6 +135,14 @@ static void net_link(struct port *port, bool up)
 		net->ops->config_changed(net);
 }
 
+static bool net_connected(const struct port *port)
+{
+	const struct virtio_net *net = container_of(port, struct virtio_net,
+						    port);
+
+	return !net->ops->connected || net->ops->connected(net);
+}
+
 static void net_destroy(struct port *port)
 {
 	struct virtio_net *net = net_of(port);
@@ -162,6 +170,7 @@ static const struct port_ops net_port_ops = {
 	.tx_arm = net_tx_arm,
 	.tx_disarm = net_tx_disarm,
 	.rx_queue = net_rx_queue,
+	.connected = net_connected,
 	.link = net_link,
 	.destroy = net_destroy,
 };

@@ -47,6 +47,8 @@ struct virtio_net_ops {
 	void (*config_changed)(struct virtio_net *net);
 	/** broken - virtqueue @vq is given up until the next reset; NULL */
 	void (*broken)(struct virtio_net *net, unsigned int vq);
+	/** connected - is the driver's side there?  NULL: the host knows */
+	bool (*connected)(const struct virtio_net *net);
 	/** destroy - the port is gone; free what embeds @net */
 	void (*destroy)(struct virtio_net *net);
 };
