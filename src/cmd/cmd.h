@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The commands of the multi-call binary.  Each is like a main() of its own:
- * argv[0] is the command's name, the result is the exit status.
+ * argv[0] is the command's name, the result is the exit status.  Each is in the
+ * file of its name, but for detach, which is in attach.c.
  */
 #ifndef CMD_CMD_H
 #define CMD_CMD_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Taking a lab down, as `down` does, and `up` when it is interrupted.
+ * Taking a lab down, as `down` does, and `up` when it is interrupted; in
+ * down.c.
  */
 #ifndef CMD_LAB_DOWN_H
 #define CMD_LAB_DOWN_H

@@ -62,11 +62,9 @@ const void *agent_output(struct agent *agent, size_t *len);
 /** agent_sent() - the first @len of those were written */
 void agent_sent(struct agent *agent, size_t len);
 
-/** agent_tick() - do what is due; call at least every AGENT_TICK_MS while a
+/** agent_tick() - do what is due; to be called some times a second while a
  * command runs, agent_busy(), or the agent is not ready */
 void agent_tick(struct agent *agent, uint64_t now_ns);
-
-enum { AGENT_TICK_MS = 200 };
 
 /** agent_busy() - is there a command that has been abandoned and goes on? */
 bool agent_busy(const struct agent *agent);
