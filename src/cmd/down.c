@@ -20,9 +20,10 @@ enum { DOWN_TIMEOUT_S = 60 };
 static void print_help(FILE *out)
 {
 	fputs("Usage: backplane down [OPTIONS] [NAME|FILE]\n\n"
-	      "Stops every machine of a lab (power-off in the guest; whoever "
-	      "does not obey is\nended), then its NIC server, and removes their "
-	      "sockets and logs.  The lab is\nnamed by its name or its file; "
+	      "Stops every machine of a lab, then its NIC server, and removes "
+	      "their sockets and\nlogs.  A guest is told to power off by its "
+	      "agent, or where there is none by the\npower button; after 10 "
+	      "seconds it is ended.  The lab is named by its name or its\nfile; "
 	      "without either it is the only one that is up.\n\n"
 	      "Options:\n"
 	      "      --keep-logs  leave the logs in the runtime folder\n"

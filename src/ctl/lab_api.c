@@ -563,7 +563,10 @@ const struct api_route lab_api_routes[] = {
 	{ .method = "POST", .path = "/v1/machines/NAME/start",
 	  .handle = post_start, .help = "Start a machine that does not run." },
 	{ .method = "POST", .path = "/v1/machines/NAME/stop",
-	  .handle = post_stop, .help = "Switch a machine off in order." },
+	  .handle = post_stop,
+	  .help = "Switch a machine off: the guest's agent does it, or where "
+	  "there is none, whoever listens to the power button; after 10 s the "
+	  "plug is pulled." },
 	{ .method = "POST", .path = "/v1/machines/NAME/kill",
 	  .handle = post_kill, .help = "Pull a machine's plug." },
 	{ .method = "GET", .path = "/v1/machines/NAME/stats",

@@ -16,11 +16,13 @@
 #include "ctl/agent.h"
 #include "ctl/api.h"
 #include "ctl/base64.h"
+#include "ctl/client.h"
 #include "ctl/supervisor.h"
 
 enum {
 	/* How long each way of stopping gets before the next. */
 	STOP_POWEROFF_MS = 10000,
+	STOP_BUTTON_MS = 1000,	/* for the VMM to take the press */
 	STOP_TERM_MS = 3000,
 	STOP_KILL_MS = 5000,
 	/* Output of a command that its client may leave unread before the
@@ -292,12 +294,23 @@ static bool power_off(struct machine *m)
 	return agent_exec(m->agent, argv, ARRAY_SIZE(argv), &nobody, NULL) > 0;
 }
 
+/* For a guest without the agent, or whose agent is not up yet. */
+static bool press_button(struct machine *m)
+{
+	struct reply reply;
+	bool ok = client_request(m->api_path, "POST", "/v1/power-button", NULL,
+				 STOP_BUTTON_MS, &reply);
+
+	reply_clear(&reply);
+	return ok;
+}
+
 /* The next, rougher way to end a machine. */
 static void stop_harder(struct machine *m, uint64_t now_ns)
 {
 	m->state = MACHINE_STOPPING;
 	m->stop_step++;
-	if (m->stop_step == 1 && power_off(m)) {
+	if (m->stop_step == 1 && (power_off(m) || press_button(m))) {
 		m->stop_step_ns = now_ns + STOP_POWEROFF_MS * NS_PER_MS;
 	} else if (m->stop_step <= 2) {
 		m->stop_step = 2;

@@ -36,7 +36,8 @@ struct supervisor;
  *  BOOTING   console and agent line are connected; the guest's agent has not
  *            reported.  A guest without the agent stays here.
  *  READY     the agent has reported: commands can be run
- *  STOPPING  asked to stop: power-off in the guest, then SIGTERM, then SIGKILL
+ *  STOPPING  asked to stop: power-off by the guest's agent, or where there is
+ *            none the power button, then SIGTERM, then SIGKILL
  *  DEAD      the VMM ended unasked and not in order; reason says how.
  *            start -> STARTING
  */
@@ -131,8 +132,8 @@ int must_check supervisor_run(const struct lab *lab,
 /** supervisor_wake() - have the thread look at wishes; any thread */
 void supervisor_wake(struct supervisor *supervisor);
 
-/* Machines; all with the lock held.  On the supervisor's thread unless said
- * otherwise. */
+/* Machines, in machine.c; all with the lock held.  On the supervisor's thread
+ * unless said otherwise. */
 
 int must_check machine_init(struct machine *machine, struct supervisor *s,
 			    const struct lab_machine *config);

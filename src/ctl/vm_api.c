@@ -85,6 +85,12 @@ static void post_stop(struct api_request *request)
 	api_reply(request, 202, json_object());
 }
 
+static void post_power_button(struct api_request *request)
+{
+	vm_press_button(api_owner(request));
+	api_reply(request, 202, json_object());
+}
+
 static void get_nics(struct api_request *request)
 {
 	struct vm_nic_info *info = calloc(VM_NICS_MAX, sizeof(*info));
@@ -181,6 +187,10 @@ const struct api_route vm_api_routes[] = {
 	  .help = "Exits by reason, accesses by device, KVM's own counters." },
 	{ .method = "POST", .path = "/v1/stop", .handle = post_stop,
 	  .help = "Pull the plug: the VMM ends in order." },
+	{ .method = "POST", .path = "/v1/power-button",
+	  .handle = post_power_button,
+	  .help = "Press the power button: a guest that listens to it powers "
+	  "itself off." },
 	{ .method = "GET", .path = "/v1/nics", .handle = get_nics,
 	  .help = "The network cards and where they are plugged in." },
 	{ .method = "POST", .path = "/v1/nics", .handle = post_nics,

@@ -136,7 +136,6 @@ enum {
 	BOOT_LEGACY_DEVICES = BIT(0), BOOT_NO_VGA = BIT(2),
 	BOOT_NO_ASPM = BIT(4),
 	FADT_WBINVD = BIT(0), FADT_PROC_C1 = BIT(2),
-	FADT_NO_PWR_BUTTON = BIT(4),
 	FADT_NO_SLP_BUTTON = BIT(5), FADT_NO_FIX_RTC = BIT(6),
 	FADT_RESET_REG = BIT(10),
 
@@ -239,8 +238,8 @@ static uint32_t build_fadt(struct area *area, enum vm_board board)
 	fadt->c2_latency = fadt->c3_latency = le16_of(LATENCY_NONE);
 	fadt->boot_arch = le16_of(BOOT_LEGACY_DEVICES | BOOT_NO_VGA |
 				  BOOT_NO_ASPM);
-	fadt->flags = le32_of(FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON |
-			      FADT_NO_SLP_BUTTON | FADT_NO_FIX_RTC |
+	fadt->flags = le32_of(FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLP_BUTTON |
+			      FADT_NO_FIX_RTC |
 			      FADT_RESET_REG);
 	fadt->reset_reg = gas_io(PCI_RESET_PORT, 1);
 	fadt->reset_value = PCI_RESET_FULL;

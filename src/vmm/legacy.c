@@ -10,10 +10,11 @@
 #include "base/time.h"
 
 /*
- * PM1 registers: ACPI 6.4, 4.8.3.  The hardware is always in ACPI mode, and
- * has no source of power management events.
+ * PM1 registers: ACPI 6.4, 4.8.3.  The hardware is always in ACPI mode; its
+ * only source of power management events is the power button, 4.8.2.2.1.1.
  */
 enum {
+	PM1_PWRBTN = BIT(8),		/* of status and enable */
 	PM1_SCI_EN = BIT(0),
 	PM1_SLP_TYP_SHIFT = 10, PM1_SLP_TYP_MASK = 7,
 	PM1_SLP_EN = BIT(13),
@@ -41,8 +42,9 @@ static uint64_t pm_read(void *opaque, uint64_t off, unsigned int len)
 
 	switch (off & ~3ull) {
 	case PM1_STATUS:
-		word = (uint32_t)__atomic_load_n(&pm->pm1_enable,
-						 __ATOMIC_RELAXED) << 16;
+		pthread_mutex_lock(&pm->lock);
+		word = (uint32_t)pm->pm1_enable << 16 | pm->pm1_status;
+		pthread_mutex_unlock(&pm->lock);
 		break;
 	case PM1_CONTROL:
 		word = __atomic_load_n(&pm->pm1_control, __ATOMIC_RELAXED) |
@@ -55,18 +57,46 @@ static uint64_t pm_read(void *opaque, uint64_t off, unsigned int len)
 	return word >> (8 * (off & 3));
 }
 
+/* A level, as long as there is an event that is enabled.  Under the lock. */
+static void update_sci(struct pm *pm)
+{
+	bool level = pm->pm1_status & pm->pm1_enable;
+
+	if (level == pm->sci)
+		return;
+	pm->sci = level;
+	pm->power->set_sci(pm->opaque, level);
+}
+
+/* Status and enable, as one dword; a 1 clears a bit of the former. */
+static void write_events(struct pm *pm, unsigned int off, unsigned int len,
+			 uint64_t val)
+{
+	uint32_t mask = (uint32_t)(BIT64(8 * min_of(len, 4u)) - 1) << (8 * off);
+	uint32_t word = (uint32_t)val << (8 * off) & mask;
+
+	pthread_mutex_lock(&pm->lock);
+	pm->pm1_status &= (uint16_t)~word;
+	pm->pm1_enable = (uint16_t)((pm->pm1_enable & ~(mask >> 16)) |
+				    word >> 16);
+	update_sci(pm);
+	pthread_mutex_unlock(&pm->lock);
+}
+
+void pm_press_button(struct pm *pm)
+{
+	pthread_mutex_lock(&pm->lock);
+	pm->pm1_status |= PM1_PWRBTN;
+	update_sci(pm);
+	pthread_mutex_unlock(&pm->lock);
+}
+
 static void pm_write(void *opaque, uint64_t off, unsigned int len, uint64_t val)
 {
 	struct pm *pm = opaque;
 
-	/* Wider than its register: the rest falls on read-only zeroes. */
-	if (off == PM1_STATUS && len == 4) {
-		off = PM1_ENABLE;
-		val >>= 16;
-	}
-	if (off == PM1_ENABLE)
-		__atomic_store_n(&pm->pm1_enable, (uint16_t)val,
-				 __ATOMIC_RELAXED);
+	if (off < PM1_CONTROL)
+		write_events(pm, (unsigned int)off, len, val);
 	if (off != PM1_CONTROL || len == 1)
 		return;
 	__atomic_store_n(&pm->pm1_control, (uint16_t)val & PM1_CONTROL_KEPT,
@@ -89,12 +119,22 @@ void pm_init(struct pm *pm, const struct power_ops *power, void *opaque,
 	pm->power = power;
 	pm->opaque = opaque;
 	pm->now_ns = now_ns;
+	pthread_mutex_init(&pm->lock, NULL);
 	pm_reset(pm);
+}
+
+void pm_fini(struct pm *pm)
+{
+	pthread_mutex_destroy(&pm->lock);
 }
 
 void pm_reset(struct pm *pm)
 {
-	pm->pm1_enable = pm->pm1_control = 0;
+	pthread_mutex_lock(&pm->lock);
+	pm->pm1_status = pm->pm1_enable = 0;
+	update_sci(pm);
+	pthread_mutex_unlock(&pm->lock);
+	pm->pm1_control = 0;
 	pm->start_ns = pm->now_ns();
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The small chips a PC has always had, as far as a kernel booted directly
- * misses them: power management ports with the PM timer (as in the PIIX4), the
- * real-time clock's CMOS memory, and the keyboard controller's reset line.
+ * misses them: power management ports with the PM timer (as in the PIIX4) and
+ * the power button, the real-time clock's CMOS memory, and the keyboard
+ * controller's reset line.
  *
  * Threads: register accesses from any vCPU.
  */
@@ -31,6 +32,8 @@ enum {
 struct power_ops {
 	void (*power_off)(void *opaque);
 	void (*reset)(void *opaque);
+	/* Drive the system control interrupt; any thread. */
+	void (*set_sci)(void *opaque, bool level);
 };
 
 struct pm {
@@ -39,8 +42,12 @@ struct pm {
 	void *opaque;			/* for power */
 	uint64_t (*now_ns)(void);	/* the clock; tests have their own */
 	uint64_t start_ns;		/* when the PM timer was 0 */
-	uint16_t pm1_enable;		/* kept, but no event ever comes */
 	uint16_t pm1_control;		/* less SLP_EN, which reads as 0 */
+
+	pthread_mutex_t lock;		/* of all below */
+	uint16_t pm1_status;		/* events: of the power button alone */
+	uint16_t pm1_enable;		/* those that interrupt */
+	bool sci;			/* the line's level */
 };
 
 struct cmos {
@@ -59,7 +66,12 @@ struct i8042 {
 
 void pm_init(struct pm *pm, const struct power_ops *power, void *opaque,
 	     uint64_t (*now_ns)(void));
+void pm_fini(struct pm *pm);
 void pm_reset(struct pm *pm);
+
+/** pm_press_button() - the power button: whether anything comes of it is up to
+ * the guest; any thread */
+void pm_press_button(struct pm *pm);
 
 void cmos_init(struct cmos *cmos);
 void cmos_fini(struct cmos *cmos);

@@ -42,6 +42,11 @@ void vm_stop(struct vm *vm)
 	vm_request(vm, VM_REQUEST_STOP);
 }
 
+void vm_press_button(struct vm *vm)
+{
+	pm_press_button(&vm->pm);
+}
+
 void vm_print_stats(struct vm *vm)
 {
 	__atomic_store_n(&vm->print_stats, true, __ATOMIC_RELEASE);

@@ -2,6 +2,7 @@
  *
  * The machine as a whole: what is in it and how it is wired; see vm.h.
  */
+#include "vmm/acpi.h"
 #include "vmm/vm_internal.h"
 
 #include <errno.h>
@@ -38,9 +39,17 @@ static void guest_died(void *opaque, const char *why)
 	vm_request(vm, VM_REQUEST_DIED);
 }
 
+static void set_sci(void *opaque, bool level)
+{
+	struct vm *vm = opaque;
+
+	irq_set(&vm->irq, ACPI_SCI_IRQ, level);
+}
+
 static const struct power_ops power_ops = {
 	.power_off = power_off,
 	.reset = reset,
+	.set_sci = set_sci,
 };
 
 static void com_set_irq(void *opaque, bool level)
@@ -308,6 +317,7 @@ void vm_destroy(struct vm *vm)
 	irq_fini(&vm->irq);
 	pci_host_fini(&vm->pci);
 	cmos_fini(&vm->cmos);
+	pm_fini(&vm->pm);
 	vm_memory_fini(&vm->mem);
 	free(vm->cpu);
 	fd_close(&vm->wake_fd);

@@ -112,6 +112,10 @@ enum vm_end vm_run(struct vm *vm);
 /** vm_stop() - have vm_run() return; any thread or signal handler */
 void vm_stop(struct vm *vm);
 
+/** vm_press_button() - the power button: a guest that listens to it powers
+ * itself off; any thread */
+void vm_press_button(struct vm *vm);
+
 /** vm_print_stats() - have vm_run() print the statistics to standard error;
  * any thread or signal handler */
 void vm_print_stats(struct vm *vm);

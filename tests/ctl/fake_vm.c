@@ -110,7 +110,17 @@ static void delete_nic(struct api_request *request)
 	api_error(request, 404, "there is no NIC %s", api_arg(request, 0));
 }
 
+/* A guest that obeys, unless the test has it deaf. */
+static void post_power_button(struct api_request *request)
+{
+	api_reply(request, 202, json_object());
+	if (!getenv("FAKE_VM_DEAF"))
+		kill(getpid(), SIGUSR1);
+}
+
 static const struct api_route routes[] = {
+	{ .method = "POST", .path = "/v1/power-button",
+	  .handle = post_power_button, .help = "Power off." },
 	{ .method = "GET", .path = "/v1/nics", .handle = get_nics,
 	  .help = "The cards." },
 	{ .method = "POST", .path = "/v1/nics", .handle = post_nics,

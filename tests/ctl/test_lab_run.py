@@ -369,6 +369,24 @@ def test_machine_that_does_not_power_off(two):
     two.assert_nothing_left()
 
 
+@pytest.mark.parametrize('deaf', [False, True])
+def test_machine_without_an_agent(fake, deaf):
+    """Its power button is pressed, and it has as long as any other to obey."""
+    fake.env['FAKE_VM_AGENT'] = '/bin/cat'
+    if deaf:
+        fake.env['FAKE_VM_DEAF'] = '1'
+    fake.ok('up', '--no-wait', fake.file(TWO))
+    fake.wait(lambda: all(m['state'] == 'booting'
+                          for m in fake.labs()[0]['machines']),
+              'the machines do not boot')
+    start = time.monotonic()
+    fake.ok('down', '--keep-logs')
+    assert (9 if deaf else 0) < time.monotonic() - start < (
+        20 if deaf else 8)
+    fake.ok('down', 'two')
+    fake.assert_nothing_left()
+
+
 class Api:
     """Speaks HTTP to a lab by hand."""
 

@@ -2,8 +2,11 @@
 """`backplane vm` boots Debian's kernel: both kinds of file, sizes of memory,
 numbers of CPUs, reset and power-off, what the guest sees of the machine."""
 import subprocess
+import tempfile
 
-from machine import GUEST, Machine
+import pytest
+
+from machine import GUEST, Machine, request
 
 
 def mem_total_mib(vm):
@@ -81,3 +84,23 @@ def test_reset_by_acpi_boots_again():
         assert vm.exec('test -e /run-before')[0] == 1
         power_off(vm)
         assert '1 reset(s)' in vm.errors.decode()
+
+
+@pytest.mark.parametrize('board', ['pc', 'pcie'])
+def test_power_button(board):
+    """Linux's button driver tells who listens, here a shell; a press that
+    nobody waited for is no obstacle to the next."""
+    with tempfile.TemporaryDirectory() as folder:
+        api = folder + '/api'
+        with Machine('--board', board, '--api', api) as vm:
+            vm.wait_agent()
+            assert request(api, 'POST', '/v1/power-button')[0] == 202
+            vm.check('modprobe -a button evdev')
+            events = vm.check('for d in /sys/class/input/event*; do '
+                              'grep -l LNXPWRBN $d/device/phys; done')
+            event = events.split('/')[4]
+            vm.check(f'exec 3</dev/input/{event}; '
+                     '(head -c 24 <&3; exec poweroff -f) >/dev/null 2>&1 &')
+            assert vm.process.poll() is None
+            assert request(api, 'POST', '/v1/power-button')[0] == 202
+            assert vm.wait() == 0

@@ -31,7 +31,15 @@ static void reset(void *opaque)
 	n_resets++;
 }
 
-static const struct power_ops power = { power_off, reset };
+static bool sci;
+
+static void set_sci(void *opaque, bool level)
+{
+	assert_int_not_equal(level, sci);
+	sci = level;
+}
+
+static const struct power_ops power = { power_off, reset, set_sci };
 static struct pm pm;
 
 static int setup(void **state)
@@ -92,6 +100,36 @@ static void test_pm1_registers(void **state)
 	assert_int_equal(pm_in(4, 2) & 1, 1);
 	pm_out(0, 4, 0x02000000);
 	assert_int_equal(pm_in(2, 2), 0x0200);
+}
+
+/* ACPI 6.4, 4.8.3.1: the event stays until a 1 is written to its bit, and
+ * interrupts while it is enabled. */
+static void test_power_button(void **state)
+{
+	pm_press_button(&pm);
+	assert_int_equal(pm_in(0, 2), BIT(8));
+	assert_false(sci);
+	pm_out(2, 2, BIT(8));
+	assert_true(sci);
+	pm_press_button(&pm);
+	pm_out(0, 2, 0xff);		/* other bits */
+	assert_true(sci);
+	pm_out(2, 2, 0);
+	assert_false(sci);
+	pm_out(3, 1, 1);		/* a byte of it */
+	assert_true(sci);
+	pm_out(1, 1, 1);
+	assert_false(sci);
+	assert_int_equal(pm_in(0, 4), BIT(24));
+	pm_press_button(&pm);
+	pm_out(0, 4, BIT(24) | BIT(8));
+	assert_int_equal(pm_in(0, 4), BIT(24));
+	assert_false(sci);
+	pm_press_button(&pm);
+	assert_true(sci);
+	pm_reset(&pm);
+	assert_false(sci);
+	assert_int_equal(pm_in(0, 4), 0);
 }
 
 static void test_power_off(void **state)
@@ -167,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pm_timer, setup),
 		cmocka_unit_test_setup(test_pm_timer_does_not_jump, setup),
 		cmocka_unit_test_setup(test_pm1_registers, setup),
+		cmocka_unit_test_setup(test_power_button, setup),
 		cmocka_unit_test_setup(test_power_off, setup),
 		cmocka_unit_test_setup(test_cmos, setup),
 		cmocka_unit_test_setup(test_keyboard_controller, setup),
