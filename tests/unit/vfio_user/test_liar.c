@@ -152,6 +152,7 @@ static int connect_liar(void (*lie)(struct answer *a))
 	assert_non_null(mkdtemp(t.dir));
 	snprintf(t.path, sizeof(t.path), "%s/s", t.dir);
 	assert_int_equal(unix_listen(t.path, 1, &t.listener), 0);
+	assert_int_equal(fcntl(t.listener, F_SETFL, 0), 0);	/* waits */
 	assert_int_equal(pthread_create(&t.thread, NULL, serve, NULL), 0);
 	return vfu_client_connect(t.path, &t.client);
 }
