@@ -396,7 +396,7 @@ static void bad_words(struct answer *a)
 		return;
 	a->sub[0].flags = PCI_SHARED_WORDS << VFU_SHARED_WORD_SHIFT;
 	a->sub[1].flags = (uint32_t)PCI_SHARED_WORDS << VFU_SHARED_DUE_SHIFT;
-	a->sub[2].flags = PCI_SHARED_STORE_CALL + 1;
+	a->sub[2].flags = PCI_SHARED_APART + 1;
 	a->sub[3].flags = PCI_SHARED_STORE_CALL;	/* no eventfd */
 	a->sub[4].size = 8;
 	a->sub[5].fd_index = 1;
