@@ -35,15 +35,6 @@ int lab_network_idx(const struct lab *lab, const char *name)
 	return -1;
 }
 
-const struct lab_machine *lab_machine_find(const struct lab *lab,
-					   const char *name)
-{
-	for (unsigned int i = 0; i < lab->n_machines; i++)
-		if (!strcmp(lab->machines[i].name, name))
-			return &lab->machines[i];
-	return NULL;
-}
-
 int lab_port_name(const struct lab_machine *machine, unsigned int nic_idx,
 		  char *buf, size_t buf_len)
 {

@@ -144,10 +144,6 @@ void lab_free(struct lab *lab);
 /** lab_network_idx() - index of a network by its name, or -1 */
 int lab_network_idx(const struct lab *lab, const char *name);
 
-/** lab_machine_find() - by name; NULL if there is none */
-const struct lab_machine *lab_machine_find(const struct lab *lab,
-					   const char *name);
-
 /** lab_name_ok() - may a lab, machine or network be called so? */
 bool lab_name_ok(const char *name);
 

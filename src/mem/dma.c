@@ -25,7 +25,6 @@ struct used_file {
 struct dma_space {
 	char *name;			/* for messages */
 	struct dma_quota quota;		/* all fields set */
-	uint32_t generation;		/* of the map */
 	bool was_broken;		/* a broken file has been unmapped */
 	bool said_no_memory;		/* the one message is out */
 
@@ -198,7 +197,6 @@ int dma_space_map(struct dma_space *space, uint64_t iova, uint64_t len,
 		(space->n_ranges - at) * sizeof(r));
 	space->ranges[at] = r;
 	space->n_ranges++;
-	space->generation++;
 	return 0;
 }
 
@@ -228,7 +226,6 @@ int64_t dma_space_unmap(struct dma_space *space, uint64_t iova, uint64_t len)
 	memmove(&space->ranges[first], &space->ranges[end],
 		(space->n_ranges - end) * sizeof(*space->ranges));
 	space->n_ranges -= end - first;
-	space->generation++;
 	return (int64_t)min_of(bytes, (uint64_t)INT64_MAX);
 }
 
@@ -241,7 +238,6 @@ void dma_space_clear(struct dma_space *space)
 	space->n_ranges = 0;
 	space->was_broken = false;
 	space->said_no_memory = false;
-	space->generation++;
 }
 
 bool dma_space_broken(const struct dma_space *space)
@@ -253,11 +249,6 @@ bool dma_space_broken(const struct dma_space *space)
 		if (unlikely(dma_file_broken(space->files[i].file)))
 			return true;
 	return false;
-}
-
-uint32_t dma_space_generation(const struct dma_space *space)
-{
-	return space->generation;
 }
 
 void dma_space_usage(const struct dma_space *space, struct dma_usage *usage)

@@ -111,9 +111,6 @@ void dma_space_clear(struct dma_space *space);
 /** dma_space_broken() - has a file of this space been truncated? */
 bool dma_space_broken(const struct dma_space *space);
 
-/** dma_space_generation() - changes with every successful map and unmap */
-uint32_t dma_space_generation(const struct dma_space *space);
-
 /* What a space holds at the moment. */
 struct dma_usage {
 	unsigned int n_ranges;	/* ranges, with memory or without */

@@ -70,11 +70,6 @@ void msix_message(const struct msix *msix, unsigned int vec, uint64_t *addr,
 	*data = le32_load(e + PCI_MSIX_ENTRY_DATA);
 }
 
-bool msix_pending(const struct msix *msix, unsigned int vec)
-{
-	return msix->pba[vec / 8] >> (vec % 8) & 1;
-}
-
 void msix_set_pending(struct msix *msix, unsigned int vec, bool pending)
 {
 	uint8_t bit = (uint8_t)BIT(vec % 8);

@@ -58,7 +58,6 @@ bool msix_masked(const struct msix *msix, unsigned int vec);
 void msix_message(const struct msix *msix, unsigned int vec, uint64_t *addr,
 		  uint32_t *data);
 
-bool msix_pending(const struct msix *msix, unsigned int vec);
 void msix_set_pending(struct msix *msix, unsigned int vec, bool pending);
 
 #endif

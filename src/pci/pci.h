@@ -328,14 +328,6 @@ struct pci_express {
 unsigned int pci_add_express(struct pci_dev *dev, unsigned int off,
 			     const struct pci_express *express);
 
-/**
- * pci_find_cap() - offset of a capability in config space
- * @id: PCI_CAP_ID_* of <linux/pci_regs.h>
- *
- * Return: 0 if the function has none such.
- */
-unsigned int pci_find_cap(const struct pci_dev *dev, uint8_t id);
-
 /** pci_set_intx() - the level of the function's one interrupt cause: goes to
  * the INTx pin, or by MSI; keeps the status bit */
 void pci_set_intx(struct pci_dev *dev, bool level);

@@ -231,15 +231,3 @@ unsigned int pci_add_express(struct pci_dev *dev, unsigned int off,
 	}
 	return off;
 }
-
-unsigned int pci_find_cap(const struct pci_dev *dev, uint8_t id)
-{
-	/* The lists are in the catalogue, where no guest can reach them. */
-	const uint8_t *v = dev->reset_val;
-
-	for (unsigned int at = v[PCI_CAPABILITY_LIST]; at;
-	     at = v[at + PCI_CAP_LIST_NEXT])
-		if (v[at + PCI_CAP_LIST_ID] == id)
-			return at;
-	return 0;
-}

@@ -129,15 +129,6 @@ be16 csum_finish(const struct csum *csum)
 	return word((uint16_t)~fold(csum->sum));
 }
 
-be16 csum_update16(be16 old, be16 from, be16 to)
-{
-	/* RFC 1624, equation 3: HC' = ~(~HC + ~m + m') */
-	uint32_t sum = (uint16_t)~be16_get(old) + (uint16_t)~be16_get(from) +
-		       be16_get(to);
-
-	return be16_of((uint16_t)~fold(sum));
-}
-
 be16 csum_of(const void *data, size_t len)
 {
 	struct csum csum = CSUM_INIT;

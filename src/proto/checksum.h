@@ -47,9 +47,6 @@ be16 csum_sum(const struct csum *csum);
 /** csum_finish() - the sum inverted: the checksum field's value */
 be16 csum_finish(const struct csum *csum);
 
-/** csum_update16() - checksum @old after a word @from became @to (RFC 1624) */
-be16 csum_update16(be16 old, be16 from, be16 to);
-
 /** csum_of() - checksum of one buffer; 0 for one that holds a good checksum */
 be16 csum_of(const void *data, size_t len);
 

@@ -5,7 +5,6 @@
 #include "proto/eth.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 static int hex_digit(char c)
 {
@@ -33,11 +32,4 @@ int eth_addr_parse(const char *text, uint8_t *addr)
 	}
 	memcpy(addr, parsed, sizeof(parsed));
 	return 0;
-}
-
-char *eth_addr_format(const uint8_t *addr, char text[ETH_ADDR_TEXT_LEN])
-{
-	snprintf(text, ETH_ADDR_TEXT_LEN, "%02x:%02x:%02x:%02x:%02x:%02x",
-		 addr[0], addr[1], addr[2], addr[3], addr[4], addr[5]);
-	return text;
 }

@@ -16,7 +16,6 @@ enum {
 	ETH_ADDR_LEN = 6,
 	ETH_HDR_LEN = 14,
 	ETH_TAG_LEN = 4,	/* 802.1Q: type and control information */
-	ETH_ADDR_TEXT_LEN = 18,	/* "52:54:00:12:34:56" and its NUL */
 	/* A type field below this is a length (IEEE 802.3, 3.2.6). */
 	ETH_TYPE_MIN = 0x0600,
 };
@@ -82,8 +81,5 @@ static inline bool eth_addr_is_reserved(const uint8_t *addr)
  * Return: 0, or -EINVAL with @addr as it was.
  */
 int must_check eth_addr_parse(const char *text, uint8_t *addr);
-
-/** eth_addr_format() - the reverse, in lower case; returns @text */
-char *eth_addr_format(const uint8_t *addr, char text[ETH_ADDR_TEXT_LEN]);
 
 #endif

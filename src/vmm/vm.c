@@ -330,8 +330,3 @@ void vm_destroy(struct vm *vm)
 	bus_fini(&vm->pio);
 	free(vm);
 }
-
-const char *vm_name(const struct vm *vm)
-{
-	return vm->config.name;
-}

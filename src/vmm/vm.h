@@ -153,7 +153,6 @@ int must_check vm_unplug_nic(struct vm *vm, const char *id, bool pull,
 unsigned int vm_nics(struct vm *vm, struct vm_nic_info *info,
 		     unsigned int max);
 
-const char *vm_name(const struct vm *vm);
 enum vm_state vm_state(const struct vm *vm);
 
 /** vm_state_name() - "running", ... */

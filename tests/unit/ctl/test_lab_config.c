@@ -62,9 +62,9 @@ static void full_file(void **state unused)
 	assert_string_equal(lab->networks[1].taps[1], "tap1");
 	assert_int_equal(lab_network_idx(lab, "wan"), 1);
 	assert_int_equal(lab_network_idx(lab, "none"), -1);
-	m = lab_machine_find(lab, "a");
-	assert_non_null(m);
-	assert_null(lab_machine_find(lab, "b"));
+	assert_int_equal(lab->n_machines, 1);
+	m = &lab->machines[0];
+	assert_string_equal(m->name, "a");
 	assert_int_equal(m->vcpus, 4);
 	assert_int_equal(m->memory, 2ull << 30);
 	assert_string_equal(m->kernel, "/labs/vmlinux");

@@ -222,26 +222,22 @@ static void shares_one_mapping_per_file(void **state)
 static void unmaps_whole_ranges_only(void **state)
 {
 	struct dma_space *s = *state;
-	uint32_t generation;
 	struct dma_usage usage;
 	int fd = memfd(4);
 
 	assert_int_equal(dma_space_map(s, 0, 2 * PG, RW, fd, 0), 0);
 	assert_int_equal(dma_space_map(s, 2 * PG, 2 * PG, RW, fd, 0), 0);
 	close(fd);
-	generation = dma_space_generation(s);
 	assert_int_equal(dma_space_unmap(s, 0, PG), -EINVAL);
 	assert_int_equal(dma_space_unmap(s, 0, 3 * PG), -EINVAL);
 	assert_int_equal(dma_space_unmap(s, PG, 3 * PG), -EINVAL);
 	assert_int_equal(dma_space_unmap(s, 0, 0), -EINVAL);
 	assert_int_equal(dma_space_unmap(s, PG, UINT64_MAX), -EINVAL);
 	assert_int_equal(dma_space_unmap(s, 4 * PG, PG), -ENOENT);
-	assert_int_equal(dma_space_generation(s), generation);
 
 	assert_int_equal(dma_space_unmap(s, 2 * PG, 2 * PG), 2 * PG);
 	assert_null(dma_at(s, 2 * PG, 1, DMA_READ));
 	assert_non_null(dma_at(s, 0, 1, DMA_READ));
-	assert_int_not_equal(dma_space_generation(s), generation);
 	assert_int_equal(dma_space_unmap(s, 0, 1024 * PG), 2 * PG);
 	dma_space_usage(s, &usage);
 	assert_int_equal(usage.n_ranges, 0);
