@@ -466,8 +466,8 @@ static void make_table(struct driver *drv, unsigned int slot)
 }
 
 /* Tables on the areas of their queue: the device writes into them what it has
- * used.  On its own descriptor one is a table in a table: there it ends, but for
- * a packed ring, in whose tables that flag says nothing (2.8.8). */
+ * used.  On its own descriptor one is a table in a table: there it ends, but
+ * for a packed ring, in whose tables that flag says nothing (2.8.8). */
 static void t8_tables_on_rings(void **state)
 {
 	for (size_t l = 0; l < ARRAY_SIZE(layouts); l++)
