@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """NIC servers, and what must be true of them after every test."""
+import contextlib
 import os
 import re
 import signal
@@ -59,6 +60,21 @@ class Server:
 
     def count_fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """While this lasts no thread of it does anything."""
+        def all_are():
+            stats = Path(f"/proc/{self.process.pid}/task").glob("*/stat")
+            return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+                       for stat in stats)
+
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            assert wait_for(all_are)
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def client(self, port=0, **kwargs):
         """A client, closed after the test if not before; registers can be
