@@ -8,7 +8,8 @@
  *
  * Linked with the program's own main() and commands in the place of vm.c.  The
  * agent to run is $FAKE_VM_AGENT.  A machine named "broken" fails as a VMM
- * without KVM would; one named "mallory" prints on its console without end.  The agent's "poweroff" is what the test puts in PATH.
+ * without KVM would; one named "mallory" prints on its console without end.
+ * The agent's "poweroff" is what the test puts in PATH.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -105,9 +105,10 @@ def test_others_go_on(lab):
     transfer(lab.a, lab.b, lab.b.ip4, 8 << 20, 1 << 20)
     transfer(lab.b, lab.a, lab.a.ip6, 8 << 20, 61000)
     for _ in range(20):
-        asked = time.monotonic()
+        asked = lab.floods()
         assert len(lab.get('/v1/ports')['ports']) == 5
-        assert time.monotonic() - asked < 1
+        # Not much goes round until it answers: so many take half a second.
+        assert lab.floods() - asked < 150000
     print(f'{(lab.floods() - before) / (time.monotonic() - start):.0f} '
           'frames/s go round')
     # It knows one address more, however often that moved.

@@ -439,10 +439,20 @@ static void test_another_card(void **state)
 	assert_true(can_dma(1));
 }
 
+/* Card 0 can be taken out of its port. */
+static void take_out(bool pull)
+{
+	struct vm_error error;
+
+	assert_int_equal(cards_ask(&t.cards, "a", pull, &error), 0);
+	assert_true(cards_any_released(&t.cards));
+	cards_reap(&t.cards, wait_vcpus, NULL);
+	assert_null(t.cards.card[0].nic);
+}
+
 /* The same in a port: it stays plugged in, and can be taken out. */
 static void test_another_card_in_a_port(void **state)
 {
-	struct vm_error error;
 	struct cards_lost lost;
 
 	SKIP_WITHOUT_KVM();
@@ -454,26 +464,19 @@ static void test_another_card_in_a_port(void **state)
 	assert_int_equal(reconnect(&lost), -EPROTO);
 	assert_true(in(0, PORT, SLTSTA, 2) & PCI_EXP_SLTSTA_PDS);
 	assert_true(cards_find_lost(&t.cards, 0, &lost));
-	assert_int_equal(cards_ask(&t.cards, "a", true, &error), 0);
-	assert_true(cards_any_released(&t.cards));
-	cards_reap(&t.cards, wait_vcpus, NULL);
-	assert_null(t.cards.card[0].nic);
+	take_out(true);
 }
 
 /* Its server goes again just when the card is out of the port. */
 static void test_a_card_out_of_its_port(void **state)
 {
-	struct vm_error error;
 	struct cards_lost lost;
 
 	SKIP_WITHOUT_KVM();
 	stop(&t.server[0]);
 	find_lost(0, &lost);
 	pci_port_unplug(t.cards.card[0].port);
-	assert_int_equal(cards_ask(&t.cards, "a", false, &error), 0);
-	assert_true(cards_any_released(&t.cards));
-	cards_reap(&t.cards, wait_vcpus, NULL);
-	assert_null(t.cards.card[0].nic);
+	take_out(false);
 }
 
 /* It has been taken out meanwhile, and another put in its place. */
